@@ -56,6 +56,15 @@ def _named(word: str) -> str:
     return chr(ord(name.lower()) & 0x1F) if name.isascii() and name.isalpha() else NAMES.get(name, "")
 
 
+def ours_text(sequence: str) -> tuple[str, str]:
+    """Return what detaches, and what takes the typing, as the banner says it; `sequence` as it was written, "" for the command key."""
+    if not sequence:
+        return "Ctrl-] d detaches, Ctrl-] ? helps", "Ctrl-] t"
+    if sequence == NONE:
+        return "no key detaches", "attach --take"
+    return f"{sequence.replace(',', ' ')} detaches", "attach --take"
+
+
 class AttachKeys:
     """Turns what is typed into bytes and commands. `sequence` is a detach sequence of its own, None for the command key."""
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from taskmaster_common.errors import RequestError, TaskmasterError
 from taskmaster_common.protocol import FROZEN_AFTER_S, encode, input_lines
-from taskmasterctl.attach.keys import DETACH, HELP, REDRAW, SUSPEND, TAKE, AttachKeys, keys_of
+from taskmasterctl.attach.keys import DETACH, HELP, REDRAW, SUSPEND, TAKE, AttachKeys, keys_of, ours_text
 from taskmasterctl.attach.screen import IN, say, terminal_rows_columns
 from taskmasterctl.attach.sending import too_old
 from taskmasterctl.attach.view import View
@@ -57,16 +57,18 @@ def run_attach(options: Options, request: Request, reply: Reply, environment: Ma
     if text and sequence is None:
         hint = "one or two keys with a comma between, such as ctrl-p,ctrl-q or ctrl-x,d; or none"
         raise RequestError("usage", f'"{text}" is no sequence of detach keys', 2, (hint,))
-    return AttachConversation(options, request, wire_line(request), reply, environment).of(AttachKeys(sequence)).run()
+    conversation = AttachConversation(options, request, wire_line(request), reply, environment)
+    return conversation.of(AttachKeys(sequence), text).run()
 
 
 class AttachConversation(Conversation):
     """The conversation of one `attach`."""
 
-    def of(self, keys: AttachKeys) -> AttachConversation:
-        """Say which keys are ours; returns itself."""
+    def of(self, keys: AttachKeys, sequence: str) -> AttachConversation:
+        """Say which keys are ours, and the detach sequence as it was written, "" for the command key; returns itself."""
         self._keys = keys
-        self._view = View(self._send, self._send_size, may_take=not self._request.has("read_only"))
+        leaving, taking = ours_text(sequence)
+        self._view = View(self._send, self._send_size, leaving, "" if self._request.has("read_only") else taking)
         self._unsent = b""
         self._seen: set[int] = set()
         self._over: dict[str, Any] | None = None

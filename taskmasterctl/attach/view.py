@@ -22,11 +22,12 @@ class View:
     """The terminal and what is known of the program's. `send(message)` answers the daemon, `send_size()` with the size of ours.
 
     `screen` is None until something is attached, `typing` says whether we type, `place` is the place in the log behind what was
-    shown, `over` the `end` of the answer, None until it comes.
+    shown, `over` the `end` of the answer, None until it comes. `leaving` says which keys detach from a terminal, `taking` what
+    takes the typing, "" where nothing does.
     """
 
     def __init__(
-        self, send: Callable[[dict[str, Any]], None], send_size: Callable[[], None], *, may_take: bool
+        self, send: Callable[[dict[str, Any]], None], send_size: Callable[[], None], leaving: str, taking: str
     ) -> None:
         self.screen: OwnTerminal | None = None
         self.typing = False
@@ -34,7 +35,8 @@ class View:
         self.over: dict[str, Any] | None = None
         self._send = send
         self._send_size = send_size
-        self._may_take = may_take
+        self._leaving = leaving
+        self._taking = taking
         self._log = LogText(lambda _name: False, harmless=True)
 
     def take(self, message: Message) -> None:
@@ -69,13 +71,13 @@ class View:
         facts.append("you type" if self.typing else "you look")
         if others:
             facts.append(f"{others} other{'s look' if others > 1 else ' looks'}")
-        how = "Ctrl-] d detaches, Ctrl-] ? helps" if message.get("tty") else "Ctrl-C or Ctrl-D leaves"
+        how = self._leaving if message.get("tty") else "Ctrl-C or Ctrl-D leaves"
         who = "" if self.typing or not message.get("who") else f"\n{self._types(message)}"
         return f"attached to {clean(message['name'])} ({', '.join(facts)}). {how}{who}"
 
     def _types(self, message: Message) -> str:
         since = time.strftime("%H:%M", time.localtime(time.time() - float(message.get("since_s") or 0)))
-        take = "; Ctrl-] t takes it" if self._may_take else ""
+        take = f"; {self._taking} takes it" if self._taking else ""
         return f"{clean(message['who'])} types since {since}{take}"
 
     def _take_output(self, message: Message) -> None:

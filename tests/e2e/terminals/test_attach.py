@@ -133,7 +133,7 @@ def test_every_key_but_ours_is_the_program_s(shared: Daemon, attach: Attach) -> 
         terminal.type("\x1b[93;133ud")
         assert terminal.ended() == (0, None)
     with attach(shared, "--detach-keys", "ctrl-x,d", "keys") as terminal:
-        terminal.see("attached")
+        terminal.see("you type). ctrl-x d detaches")
         terminal.type("\x1d!d\x18d")
         assert terminal.ended() == (0, None)
     wait_until(lambda: shared.log("keys").endswith(b"^]!d"))

@@ -17,6 +17,7 @@ from taskmasterctl.attach.keys import (
     WAIT_S,
     AttachKeys,
     keys_of,
+    ours_text,
 )
 
 
@@ -111,6 +112,18 @@ def test_a_detach_sequence_of_one_s_own_replaces_the_command_key() -> None:
 )
 def test_detach_keys_are_written_as_docker_has_them(text: str, expected: tuple[str, ...] | None) -> None:
     assert keys_of(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("sequence", "leaving", "taking"),
+    [
+        ("", "Ctrl-] d detaches, Ctrl-] ? helps", "Ctrl-] t"),
+        ("ctrl-x,d", "ctrl-x d detaches", "attach --take"),
+        ("none", "no key detaches", "attach --take"),
+    ],
+)
+def test_the_banner_names_the_keys_that_are_ours(sequence: str, leaving: str, taking: str) -> None:
+    assert ours_text(sequence) == (leaving, taking)
 
 
 PIECES = [b"\x1d", b"d", b"\x1b[93;5u", b"\x1b[", b"200~", b"\x1b[201~", b"x", b"\xc3", b"\x1b", b";5u", b"93"]
