@@ -136,7 +136,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb events history' -l since -x -
 complete -c taskmasterctl -n '__taskmasterctl_verb events history' -l until -x -d 'only what happened until then'
 complete -c taskmasterctl -n '__taskmasterctl_verb events history' -l event -x -a 'started ready running exited failed backoff fatal done signalled stopping killed lost stuck stopped adopted unhealthy healthy waiting blocked missed skipped recycled attach rolled disabled enabled scaled watch daemon-start daemon-stop crashed upgrade reload reload-failed operator denied log-trouble alert-failed crash oom trouble recovered' -d 'only these events'
 complete -c taskmasterctl -n '__taskmasterctl_verb events history' -l by -x -d 'only what this user has asked for, by number'
-complete -c taskmasterctl -n '__taskmasterctl_verb events history' -l after -x -d 'what follows the event of this number'
+complete -c taskmasterctl -n '__taskmasterctl_verb events history' -l after -x -d 'what follows the event of this number, all of it without -n'
 complete -c taskmasterctl -n '__taskmasterctl_verb deps' -l reverse -d 'what depends on the programs, instead of what they depend on'
 complete -c taskmasterctl -n '__taskmasterctl_verb top' -l sort -x -a 'name state cpu mem uptime restarts' -d 'name (the default), state, cpu, mem, uptime or restarts'
 complete -c taskmasterctl -n '__taskmasterctl_verb top' -l every -x -d 'pause between two samples (1s by default)'

@@ -128,7 +128,7 @@ LOOKING = {
             "--until": "only what happened until then",
             "--event": "only these events",
             "--by": "only what this user has asked for, by number",
-            "--after": "what follows the event of this number",
+            "--after": "what follows the event of this number, all of it without -n",
         },
     ),
     "overrides": Help(

@@ -53,10 +53,12 @@ def events(call: Call) -> Steps[None]:
         )
     yield from check_names(call)
     stream = EventStream(call, wanted)
-    if call.request.has("after"):
-        stream.seq = int(call.request.text("after")) + 1
-    else:
+    after = int(call.request.text("after")) if call.request.has("after") else None
+    if after is None or call.request.has("lines"):
         yield from stream.find(_count_of(call))
+        stream.seq = max(stream.seq, (after or 0) + 1)
+    else:
+        stream.seq = after + 1
     stream.begin()
 
 

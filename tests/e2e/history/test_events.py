@@ -96,6 +96,9 @@ def test_names_kinds_times_users_and_numbers_choose(shared: Daemon) -> None:
     assert (first["type"], first["words"], first["text"][:6]) == ("event", ["no port"], "exit 3")
     after = shared.ctl("events", "--json", "--after", str(first["seq"])).stdout.splitlines()
     assert json.loads(after[0])["seq"] == first["seq"] + 1
+    last = shared.ctl("events", "--json", "--after", str(first["seq"]), "-n", "1").stdout.splitlines()
+    assert last == after[-2:]
+    assert lines(shared, "--after", "999999", "-n", "1") == []
     assert shared.ctl("history", "-n", "1").stdout == shared.ctl("events", "-n", "1").stdout
 
 
