@@ -238,7 +238,7 @@ class Sending:
         if instance.input is None and entry.present.stdin == PIPE:
             return f"{entry.program} has no stdin any more; restart it"
         if instance.input is None:
-            return f"{entry.program} has no stdin; set stdin: pipe"
+            return f"{entry.program} has no stdin; set tty: true or stdin: pipe"
         return "its standard input is closed" if instance.group.leader_alive else "stopped"
 
     def _name(self, receiver: Receiver) -> str:

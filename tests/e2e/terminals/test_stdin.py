@@ -44,7 +44,7 @@ def test_a_program_gets_lines_files_and_the_end_of_its_input(daemon: Daemon) -> 
     assert several.stdout == "other sent (2 bytes)\n"
     assert several.stderr == (
         "taskmasterctl: copy got nothing: nothing runs there\n"
-        "taskmasterctl: none got nothing: none has no stdin; set stdin: pipe\n"
+        "taskmasterctl: none got nothing: none has no stdin; set tty: true or stdin: pipe\n"
     )
     assert daemon.ctl("send", "copi", "x").returncode == 5
     assert daemon.ctl("send", "other").returncode == 2
