@@ -24,7 +24,7 @@ from taskmaster_common.config.graph import Graph, edge_of
 from taskmaster_common.config.hooks import hook_of, written_hook
 from taskmaster_common.config.limits import cpus_text, written_limits, written_rlimits
 from taskmaster_common.config.sockets import descriptors, socket_on_stdin, sockets_of, written_sockets
-from taskmaster_common.config.words import LOGGER, PIPE, is_elsewhere
+from taskmaster_common.config.words import LOGGER, PIPE, SYSLOG, is_elsewhere
 from taskmaster_common.config.written import in_one_line, written_edges, written_probe
 from taskmaster_common.records import Record
 from taskmaster_common.schema.values.env_files import reads_files
@@ -155,8 +155,8 @@ def _program_lines(program: ProgramConfig, signals: Mapping[str, int], log_dir: 
             yield from _socket_lines(program) if key == "sockets" else _env_lines(value, values=values)
         elif not value and (key in WITHOUT or kind == "hook"):
             yield f"    # {key}: {WITHOUT.get(key, 'none')}"
-        elif key == "start_timeout" and not limits_start(program):
-            yield "    # start_timeout: without effect"
+        elif value is not None and _is_without_effect(key, program):
+            yield f"    # {key}: without effect"
         elif value is None and key in OTHERWISE:
             yield f"    # {key}: {OTHERWISE[key]}"
         elif value is None:
@@ -171,6 +171,21 @@ def limits_start(program: ProgramConfig) -> bool:
     """Return whether `start_timeout` has an effect: on a job, on what becomes ready, and on what reads files before it starts."""
     reads = reads_files(program.env_file, program.env)
     return program.policy.type != SERVICE or reads or bool(program.ready or program.policy.post_start)
+
+
+def _is_without_effect(key: str, program: ProgramConfig) -> bool:
+    if not key.startswith("log_"):
+        return key == "start_timeout" and not limits_start(program)
+    output = program.output
+    levels = key == "log_levels" and any(each.partition(" ")[0] == SYSLOG for each in (output.stdout, output.stderr))
+    return not levels and not writes_log(program)
+
+
+def writes_log(program: ProgramConfig) -> bool:
+    """Return whether anything that it writes goes into a file, or where the daemon's own output goes."""
+    output = program.output
+    targets = (output.stdout, output.stdout if output.stderr == SAME_AS_STDOUT else output.stderr)
+    return not all(each == DISCARD or is_elsewhere(each) for each in targets)
 
 
 def _next_runs(runs: Iterable[tuple[int, str]]) -> Iterator[str]:

@@ -21,6 +21,7 @@ from taskmaster_common.config import (
     ProgramConfig,
 )
 from taskmaster_common.config.sockets import descriptors, socket_rows, variable
+from taskmaster_common.config.words import SYSLOG, is_elsewhere
 from taskmaster_common.records import Record
 from taskmaster_common.schema.advice.foreign import PROGRAM_WORDS, key_list, squash
 from taskmaster_common.schema.advice.meant import called, invented, misspelt, unknown_key
@@ -183,6 +184,7 @@ def decode_program(name: str, key: Node, layers: Sequence[Layer], scope: Scope) 
     _fill_streams(values, scope)
     own = _places(layers)
     _fill_terminal(own, values, nodes, scope.report)
+    _fill_logs(own, values, nodes)
     if values.get("schedule"):
         _fill_type(own, values, nodes, scope.report)
     _fill_start(own, values, nodes, scope.report)
@@ -295,6 +297,19 @@ def _fill_terminal(own: Mapping[str, str], values: dict[str, Any], nodes: dict[s
         report.error(nodes["stdin"], own["stdin"], "its terminal is what it reads; remove stdin")
     values["stderr"] = SAME_AS_STDOUT
     values.pop("stdin", None)
+
+
+def _fill_logs(own: Mapping[str, str], values: dict[str, Any], nodes: dict[str, Node]) -> None:
+    """Leave out what `defaults:` says about logs where nothing is written to one; `own` are the places of keys."""
+    stdout, stderr = values.get("stdout", ""), values.get("stderr", "")
+    targets = (stdout, stdout if stderr == SAME_AS_STDOUT else stderr)
+    if not all(each == DISCARD or is_elsewhere(each) for each in targets):
+        return
+    levels = any(each.partition(" ")[0] == SYSLOG for each in targets)
+    for key in [each for each in nodes if each.startswith("log_") and each not in own]:
+        if key != "log_levels" or not levels:
+            values.pop(key, None)
+            del nodes[key]
 
 
 def _fill_type(own: Mapping[str, str], values: dict[str, Any], nodes: dict[str, Node], report: Report) -> None:

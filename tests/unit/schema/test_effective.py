@@ -77,6 +77,11 @@ COMMAND = st.lists(ANY, max_size=3).map(lambda rest: ("run", *rest))
 @st.composite
 def programs(draw: st.DrawFn, name: str) -> ProgramConfig:
     shell = draw(st.booleans())
+    stdout = draw(st.sampled_from(["default", "null", "inherit"]))
+    stderr = draw(st.sampled_from(["default", "null", "inherit", "stdout"]))
+    logs: dict[str, Any] = {}
+    if stdout != "null" or stderr not in ("null", "stdout"):  # else there is no log
+        logs = {"log_maxbytes": draw(st.integers(0, 2**63 - 1)), "log_backups": draw(st.integers(0, 10_000))}
     return ProgramConfig.of(
         name=name,
         shell=shell,
@@ -91,16 +96,15 @@ def programs(draw: st.DrawFn, name: str) -> ProgramConfig:
         starttime=draw(SECONDS),
         stopsignal=draw(st.sampled_from(sorted({*SIGNALS.values(), 40}))),
         stoptime=draw(SECONDS),
-        stdout=draw(st.sampled_from(["default", "null", "inherit"])),
-        stderr=draw(st.sampled_from(["default", "null", "inherit", "stdout"])),
+        stdout=stdout,
+        stderr=stderr,
         env=draw(st.dictionaries(LINE.filter(lambda text: text and "=" not in text), st.none() | ANY, max_size=3)),
         user=draw(st.sampled_from([None, "www", "33"])),
         group=draw(st.sampled_from([None, "www", "33"])),
         description=draw(LINE),
         stopasgroup=draw(st.booleans() | st.just("leader")),
         restart_delay=draw(SECONDS),
-        log_maxbytes=draw(st.integers(0, 2**63 - 1)),
-        log_backups=draw(st.integers(0, 10_000)),
+        **logs,
     )
 
 
@@ -114,6 +118,16 @@ def test_any_configuration_survives(data: st.DataObject) -> None:
     )
     config = Config(MAIN, daemon, tuple(data.draw(programs(name)) for name in names))
     assert said(again(config, identity=lambda _path: "")) == said(config)
+
+
+@pytest.mark.parametrize("stdout", ["null", "journal", "syslog", "'| cat'"])
+def test_keys_of_logs_are_left_out_where_there_is_none(stdout: str) -> None:
+    config = load(
+        "defaults: {log_maxbytes: 1MB, log_format: json, log_levels: true}\n"
+        f"programs: {{web: {{cmd: run, stdout: {stdout}, stderr: stdout}}, db: {{cmd: run}}}}"
+    ).config
+    assert "    # log_maxbytes: without effect" in effective_text(config, SIGNALS, PLACES, values=False).splitlines()
+    assert said(again(config)) == said(config)
 
 
 @given(SECONDS)

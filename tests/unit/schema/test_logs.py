@@ -46,9 +46,28 @@ def test_keys_with_their_format_are_fine(keys: str) -> None:
     assert not warnings(keys)
 
 
-def test_a_format_without_a_log_is_doubtful() -> None:
-    assert any("there is no log" in each for each in warnings("log_format: json, stdout: null, stderr: stdout"))
-    assert not warnings("log_format: json, stdout: null")
+@pytest.mark.parametrize("streams", ["null", "journal", "syslog", "'| cat'"])
+@pytest.mark.parametrize("key", ["log_format: json", "log_maxbytes: 1MB", "log_backups: 3"])
+def test_what_has_no_log_has_no_keys_of_one(streams: str, key: str) -> None:
+    name = key.partition(":")[0]
+    (problem,) = program_problems(f"stdout: {streams}\nstderr: stdout\n{key}")
+    assert problem.endswith(f"remove {name}")
+    assert not warnings(f"{key}, stdout: {streams}"), "stderr has one"
+
+
+@pytest.mark.parametrize("streams", ["null", "journal", "syslog", "'| cat'"])
+def test_what_defaults_say_of_logs_is_not_about_what_has_none(streams: str) -> None:
+    text = f"""
+        defaults: {{log_format: json, log_time: utc, log_maxbytes: 1MB, log_levels: true, log_backups: 1, log_events: true}}
+        programs:
+          web: {{cmd: x, stdout: {streams}, stderr: stdout}}
+          db: {{cmd: x}}
+        """
+    found = load(text)
+    web, db = (found.config.program(name).output for name in ("web", "db"))
+    assert (web.log_format, db.log_format, db.log_maxbytes) == ("raw", "json", 1_000_000)
+    assert web.log_levels is (True if streams == "syslog" else None)
+    assert not [each for each in found.warnings if "log_" in each and "on a disk" not in each]
 
 
 @pytest.mark.parametrize(
@@ -185,7 +204,6 @@ def test_programs_with_one_tag_are_worth_a_warning_and_only_one() -> None:
 def test_a_small_log_of_a_terminal_is_doubtful() -> None:
     assert "holds each repaint of its screen; 64KB" in warnings("tty: true, log_maxbytes: 64KB")[0]
     assert not warnings("tty: true, log_maxbytes: 1MB")
-    assert not warnings("tty: true, log_maxbytes: 64KB, stdout: null")
     assert not warnings("log_maxbytes: 64KB")
 
 

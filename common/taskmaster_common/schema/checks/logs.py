@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from taskmaster_common.config import DISCARD, JSON, PREFIX, RAW, SAME_AS_STDOUT
+from taskmaster_common.config import JSON, PREFIX, RAW, SAME_AS_STDOUT
 from taskmaster_common.config.elsewhere import elsewhere_of
 from taskmaster_common.config.words import SYSLOG, is_elsewhere, is_logger
+from taskmaster_common.schema.effective import writes_log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ OF_FORMATS = {
     "log_events": ((PREFIX, JSON), "log_format: prefix or json"),
 }
 """Keys that a log has only in some formats."""
-OF_LOGS = ("log_maxbytes", "log_backups", "log_format", *OF_FORMATS)
+OF_FILES = ("log_maxbytes", "log_backups", "log_format")
+"""Keys of a log that have no meaning where no log is written."""
+OF_LOGS = (*OF_FILES, *OF_FORMATS)
 """Keys of a log."""
 MOST_NAMED = 5
 
@@ -61,16 +64,14 @@ def check_logs(program: Program, report: Report) -> None:
         useful = output.log_format in formats or (key == "log_levels" and SYSLOG in kinds)
         if key in program.nodes and program.config.value(key) is not False and not useful:
             report.warn(program.at(key), program.place(key), f"has no effect without {needed}")
-    discarded = output.stdout == DISCARD and output.stderr in (DISCARD, SAME_AS_STDOUT)
-    read = [each for each in targets if is_logger(each)]
-    if read and len(read) == len(targets):
-        for key in (each for each in OF_LOGS if each in program.nodes):
-            reason = f"a command reads the output, so there is no log; remove {key}"
-            report.error(program.at(key), program.place(key), reason)
-    elif output.log_format != RAW and kinds and len(kinds) == len(targets):
-        reason = f"lines to the {' and '.join(sorted(set(kinds)))} have a form of their own; remove log_format"
-        report.error(program.at("log_format"), program.place("log_format"), reason)
-    elif output.log_format != RAW and discarded:
-        report.warn(
-            program.at("log_format"), program.place("log_format"), "there is no log: stdout and stderr are null"
-        )
+    if writes_log(program.config):
+        return
+    if all(map(is_logger, targets)):
+        keys, why = OF_LOGS, "a command reads the output, so there is no log"
+    elif kinds:
+        keys, why = OF_FILES, f"lines to the {' and '.join(sorted(set(kinds)))} have a form of their own, and no log"
+    else:
+        keys, why = OF_FILES, "there is no log: stdout and stderr are null"
+    for key in keys:
+        if key in program.nodes and program.config.value(key) != RAW:
+            report.error(program.at(key), program.place(key), f"{why}; remove {key}")
