@@ -10,7 +10,7 @@ from __future__ import annotations
 from taskmaster_common.errors import RequestError
 from taskmaster_common.protocol import refusal
 from taskmasterd.control.replies import ReplyQueue, ReplySource
-from taskmasterd.control.requests import RequestLines
+from taskmasterd.control.requests import READ_AT_ONCE, RequestLines
 from taskmasterd.system.loop.cmodules import partial
 from taskmasterd.system.loop.reactor import READ, WRITE
 from taskmasterd.system.peers import has_left
@@ -52,8 +52,6 @@ if TYPE_CHECKING:
 
 USAGE = 2
 """Exit code of what is refused here."""
-READ_AT_ONCE = 4096
-"""Bytes taken from one client in one turn: thousands of short requests of each of hundreds must not delay an answer."""
 
 
 class Connection:
@@ -174,23 +172,13 @@ class Connection:
             if self._closing:
                 return
             if heard and self.intake:
-                self._take_rest(self.intake)
+                self._requests.take_rest(self._channel, self.intake)
         callback, self._on_gone = self._on_gone, None
         had_source = self._source.drop()
         if callback:
             callback()
         if callback or had_source:
             self._request_is_over()
-
-    def _take_rest(self, intake: Intake) -> None:
-        """Give an operation the input that the client has sent before it left, as far as it takes that now."""
-        try:
-            while not self._requests.crowded and (received := self._channel.recv(READ_AT_ONCE)):
-                if not self._requests.feed(received):
-                    return
-                self._requests.give(intake)
-        except (OSError, RequestError):  # nobody would hear of it
-            return
 
     # -- in
 

@@ -8,6 +8,7 @@ from taskmasterd.system.loop.cmodules import deque
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Mapping
     from typing import Any, Protocol
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
             """Note that the client sends no more."""
 
 
+READ_AT_ONCE = 4096
+"""Bytes taken from one client in one turn: thousands of short requests of each of hundreds must not delay an answer."""
 MAX_WAITING_REQUESTS = 64
 MAX_WAITING_BYTES = MAX_REQUEST
 USAGE = 2
@@ -84,6 +87,14 @@ class RequestLines:
             except ProtocolError as error:
                 raise RequestError("usage", str(error), USAGE) from None
             intake.take(message)
+
+    def take_rest(self, channel: socket.socket, intake: Intake) -> None:
+        """Give an operation what the client has sent before it left, as far as it takes that now."""
+        try:
+            while not self.crowded and (received := channel.recv(READ_AT_ONCE)) and self.feed(received):
+                self.give(intake)
+        except (OSError, RequestError):  # nobody would hear of it
+            return
 
     def close(self) -> None:
         """Stop the clock of an incomplete line."""
