@@ -113,7 +113,7 @@ that it does not know.
                health: {way, verdict (unknown healthy unhealthy), since_s (of the verdict, or null), failures (in a row), last (the
                last answer), at_s (how long ago, or null), restarts (for health, in a row)}: or null without checks
                exit: {code or signal or failure, core, after_s, expected, why (the daemon had given it up, if it had),
-               memory (was short when somebody killed it, if that is known)} or null
+               memory (was short when somebody killed it, if that is known), limit (what it had used of one then)} or null
                sockets: list of {name, address, state (listening closed; "held by pid N alone")}, one for each descriptor
                may (the level on the program of a client of whom roles decide; not there for others)
                schedule: {next (text, or null), last: {time result ok} (or null), skipped (in a row), off}, or null

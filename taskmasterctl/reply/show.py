@@ -135,7 +135,7 @@ def _exit_text(end: Message, ago_s: object, look: Look) -> str:
     elif end.get("signal") is not None:
         how = f"killed by {clean(end['signal'])}" + (" (core dumped)" if end.get("core") else "")
         if end["signal"] == "KILL" and not end.get("expected"):
-            memory = clean(end.get("memory") or "")
+            memory = clean(end.get("memory") or end.get("limit") or "")
             how = f"killed: {memory}" if memory.startswith("out of") else f"{how}, not by a stop of taskmasterd"
             how += f"; {memory}" if memory and not memory.startswith("out of") else ""
     else:

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 
     from taskmasterd.core.process.marks import News
     from taskmasterd.processes.instance import Instance, Instances
+    from taskmasterd.processes.limits import spent
     from taskmasterd.processes.limits.cgroups import ControlGroups
     from taskmasterd.processes.survivors import Survivors
     from taskmasterd.system import pidfds
     from taskmasterd.system.loop.reactor import Reactor
 else:
+    spent = on_demand("taskmasterd.processes.limits.spent")
     pidfds = on_demand("taskmasterd.system.pidfds")
 
 
@@ -94,12 +96,15 @@ class Ends:
         return True
 
     def _starved(self, instance: Instance, status: int | None) -> str:
-        """Return what is known of the memory at the end of a leader that somebody else has killed; only that has a look cost."""
+        """Return what was short at the end of a leader that somebody else has killed; only that has a look cost."""
         if exit_signal(status) != signal.SIGKILL or instance.group.killed:
             return ""
         if instance.group.cgroup and (
             starved := self._cgroups().starved(instance.group.cgroup, instance.entry.present.may_use)
         ):
             return starved
+        rlimits = instance.entry.present.may_use.rlimits
+        if rlimits and (used_up := spent.spent(instance.group.pid, rlimits)):
+            return used_up
         before, self._oom_kills = self._oom_kills, oom_kills()
         return STARVED if self._oom_kills > before else ""

@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from taskmasterd.core.process.events import Failure
 
 
+TIME_USED = "it had used "
+"""How the `memory` of an end begins that its limit of processor time has probably caused."""
+
+
 class End(Record):
     """How a leader ended, `after_s` seconds after its start, `at` a moment.
 
@@ -43,3 +47,10 @@ def exit_signal(status: int | None) -> int | None:
 def dumped_core(status: int | None) -> bool:
     """Return whether the wait status says that a core was dumped."""
     return status is not None and bool(status & 0x80) and exit_signal(status) is not None
+
+
+def shortage(end: End) -> dict[str, str]:
+    """Return what was short when somebody else killed a leader, by its name on the wire: `memory`, or a `limit` that was used up."""
+    if not end.memory:
+        return {}
+    return {"limit" if end.memory.startswith(TIME_USED) else "memory": end.memory}

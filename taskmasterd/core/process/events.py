@@ -185,7 +185,8 @@ class Exited(Event):
     `status` is the wait status (wait(2)), 0 where the set-up failed in the daemon itself, None where nobody knows it because
     no daemon was there. `left` describes what the
     leader left behind alive ("sleep (4711)"), and has to be ended before anything follows. `silent`: its output went through
-    us, and there was none. `memory` says that memory was short when somebody else killed it, "" where that is not known.
+    us, and there was none. `memory` says that memory was short when somebody else killed it, or its
+    processor time used up, "" where neither is known.
     """
 
     status: int | None = 0

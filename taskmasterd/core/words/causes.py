@@ -108,7 +108,8 @@ def _whose(name: str, end: Fields, before: Sequence[Fields]) -> str:
     ours = next((each for each in reversed(mine) if each["event"] == "signalled" and each.get("signal") == name), None)
     if ours:
         return f", sent by Taskmaster: {ours.get('reason')}"
-    fault = f": {FAULTS[name]}" if name in FAULTS else ""
+    why = FAULTS.get(name) or end.get("limit")
+    fault = f": {why}" if why else ""
     return f"{fault}, not sent by Taskmaster"
 
 

@@ -60,7 +60,7 @@ def end_text(end: End, signals: Mapping[int, str]) -> str:
 
 
 def killed_text(status: int | None, after: str, memory: str, signals: Mapping[int, str]) -> str:
-    """Return how and after which time a leader ended, and whether memory was short: "killed: out of memory (...) after 0.2s"."""
+    """Return how and after which time a leader ended, and what was short: "killed: out of memory (...) after 0.2s"."""
     if memory.startswith(OUT_OF_MEMORY):
         return f"killed: {memory} after {after}"
     return f"{status_text(status, signals)} after {after}" + (f"; {memory}" if memory else "")

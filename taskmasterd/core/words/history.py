@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from taskmaster_common.config import ONESHOT
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STOPPED, STOPPING
+from taskmasterd.core.process.ends import shortage
 from taskmasterd.core.process.events import SCHEDULE, Ready, Spawned
 from taskmasterd.core.process.state import HEALTHY, KILL_ORDER, PLANNED, RECYCLE, UNHEALTHY
 
@@ -59,7 +60,7 @@ def _ended(before: Process, after: Process) -> Iterator[Noted]:
         "reason": end.failure.text if end.failure else end.why or None,
         "left": list(end.left) or None,
         "silent": end.silent or None,
-        "memory": end.memory or None,
+        **shortage(end),
     }
     yield "exited" if end.started else "failed", fields
 

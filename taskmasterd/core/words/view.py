@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from taskmaster_common.config import for_instance
 from taskmaster_common.states import RUNNING, STARTING, STOPPED, STOPPING
-from taskmasterd.core.process.ends import dumped_core, exit_code, exit_signal
+from taskmasterd.core.process.ends import dumped_core, exit_code, exit_signal, shortage
 from taskmasterd.core.process.state import AWAITED, RUNS, UNSURE
 from taskmasterd.core.programs.table import is_as_wanted
 from taskmasterd.core.words.describe import detail, often_text, seconds_text
@@ -170,7 +170,7 @@ def end_view(end: End | None, signals: Mapping[int, str]) -> dict[str, Any] | No
         view["signal"] = signals.get(number, str(number))
     else:
         view["code"] = exit_code(end.status)
-    more = {"why": end.why, "memory": end.memory}
+    more = {"why": end.why, **shortage(end)}
     return {**view, **{name: text for name, text in more.items() if text}}
 
 

@@ -148,3 +148,20 @@ def test_the_client_needs_no_heavy_module_for_it(daemon_with_a_past: Daemon, ver
         env=daemon_with_a_past.environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stderr.splitlines()[-1] == "[]", done.stderr
+
+
+@pytest.mark.sweep
+def test_a_kill_at_the_hard_limit_of_processor_time_is_named_and_no_other_one(daemon: Daemon) -> None:
+    daemon.write(
+        "defaults: {starttime: 0, autorestart: never, rlimits: {cpu: 1}}\n"
+        """programs: {busy: {cmd: "sh -c 'while :; do :; done'"}, idle: {cmd: sleep 300}}\n"""
+    )
+    daemon.start()
+    os.kill(daemon.wait_for("idle", "RUNNING")["pid"], signal.SIGKILL)
+    daemon.wait_for("idle", "EXITED")
+    daemon.wait_for("busy", "EXITED")
+    told = stories(daemon, "busy", "idle")
+    limit = "s of processor time, and the kernel kills at 1s (RLIMIT_CPU), not sent by Taskmaster"
+    assert limit in told["busy"]["sentence"]
+    assert "processor" not in told["idle"]["sentence"]
+    assert "memory" not in str(told)

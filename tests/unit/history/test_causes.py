@@ -37,6 +37,12 @@ def test_exit_codes_with_a_common_meaning_are_told_in_words(code: int, text: str
     assert cause(code << 8) == text
 
 
+def test_a_kill_at_the_limit_of_processor_time_names_it() -> None:
+    used = "it had used 0.8s of processor time, and the kernel kills at 1s (RLIMIT_CPU)"
+    end = record("exited", status=9, after=3.0, limit=used)
+    assert cause_of(end, [], SIGNALS) == f"killed by SIGKILL after 3.0s: {used}, not sent by Taskmaster"
+
+
 STOP = record("stopping", signal="TERM", cause="stop", by={"uid": 0})
 
 
