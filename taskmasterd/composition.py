@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from taskmasterd.configuration.loading import Loading, LoadResult
     from taskmasterd.control import rights
     from taskmasterd.control.access import Access
-    from taskmasterd.core.process.state import Process
     from taskmasterd.core.programs.plan import ReloadPlan
+    from taskmasterd.core.programs.table import Entry
     from taskmasterd.core.steps import Steps
     from taskmasterd.foundation import Foundation, Programs
     from taskmasterd.installed import Installed
@@ -155,8 +155,8 @@ def _begin_alerts(context: Context, origin: Origin) -> None:
     made.begin(origin.config, origin.saved.facts.alerts if origin.saved else ())
 
     def settle() -> None:
-        processes = {table.name(entry): entry.process for entry in table}
-        made.reconcile(lambda name: _state(processes.get(name)) if name else "started" if launched else "")
+        entries = {table.name(entry): entry for entry in table}
+        made.reconcile(lambda name: _state(entries.get(name)) if name else "started" if launched else "")
 
     context.reactor.call_soon(settle)
 
@@ -166,11 +166,15 @@ def alert_marks(context: Context) -> Sequence[Mark]:
     return context.alerts.made.marks if context.alerts.made else ()
 
 
-def _state(process: Process | None) -> str:
-    """Return the state of a process that is as somebody wants it, "" of any other one; of one that is gone, "removed"."""
-    if process is None:
+def _state(entry: Entry | None) -> str:
+    """Return the state of a process that is as somebody wants it, "" of any other one; of one that is gone, "removed".
+
+    A job of a schedule that runs may be what holds up all later runs.
+    """
+    if entry is None:
         return "removed"
-    return process.state if process.as_wanted and process.state in (RUNNING, STOPPED) else ""
+    fine = (STOPPED,) if entry.wanted.schedule else (RUNNING, STOPPED)
+    return entry.process.state if entry.process.as_wanted and entry.process.state in fine else ""
 
 
 def join_bus(

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 
 from taskmaster_common.config.alerts.words import FAILED_ALERT
-from taskmaster_common.config.events import CRASH, LOST, OOM, RECOVERED, TROUBLE, is_oom
+from taskmaster_common.config.events import CRASH, LOST, OOM, RECOVERED, SKIPPED, TROUBLE, is_oom, is_skipping
 from taskmaster_common.records import Record
 from taskmaster_common.text.patterns import Pattern, Targets, is_pattern
 
@@ -31,6 +31,7 @@ ENDED_BY: Mapping[str, frozenset[str]] = {
     "unhealthy": frozenset(("healthy", "done", "stopped")),
     "blocked": GOOD | {"started"},
     "stuck": GOOD | {"exited", "failed", "backoff", "fatal"},
+    SKIPPED: GOOD | {"started", "exited", "failed"},
     "log-trouble": frozenset(),
     "reload-failed": frozenset(("reload",)),
 }
@@ -73,6 +74,8 @@ def troubles_in(event: Event) -> tuple[str, ...]:
         return (OOM, CRASH) if is_oom(event) else (CRASH,)
     if is_oom(event):
         return (OOM,)
+    if word == SKIPPED:
+        return (SKIPPED,) if is_skipping(event) else ()
     return (word,) if (word in ENDED_BY and not event.get("over")) or word == CRASHED else ()
 
 

@@ -44,7 +44,7 @@ class ScheduleNews:
         slot.leave_out(Run(nominal, "skipped", wall, result="skipped: the run before was not over", count=1))
         if count <= SAID_EACH or count & (count - 1) == 0:
             text = f"{clock}: the run before is not over ({count} in a row)"
-            self._note(name, "skipped", reason=text)
+            self._note(name, "skipped", reason=text, count=count)
             self._say("warning" if count >= SAID_EACH else "info", f"{name} skipped {text}")
 
     def forgotten(self, slot: Slot) -> None:

@@ -40,6 +40,10 @@ TROUBLES = frozenset({"fatal", "unhealthy", "stuck", "blocked", "log-trouble", "
 """Events that are trouble, unless they say that one is `over`."""
 
 
+SKIPPED, SKIPS = "skipped", 3
+"""So many runs of a schedule that are left out in a row are trouble."""
+
+
 def groups_of(record: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the words for several events that a record of the history belongs to by itself."""
     word = record["event"]
@@ -47,7 +51,12 @@ def groups_of(record: Mapping[str, Any]) -> tuple[str, ...]:
         return (OOM, CRASH, TROUBLE) if word == "exited" else (OOM, TROUBLE)
     if word == "exited":
         return () if record.get("expected") else (CRASH, TROUBLE)
-    return (TROUBLE,) if word in TROUBLES and not record.get("over") else ()
+    return (TROUBLE,) if (word in TROUBLES and not record.get("over")) or is_skipping(record) else ()
+
+
+def is_skipping(record: Mapping[str, Any]) -> bool:
+    """Return whether a record says that runs of a schedule are left out one after the other."""
+    return record["event"] == SKIPPED and record.get("count", 0) >= SKIPS
 
 
 def is_oom(record: Mapping[str, Any]) -> bool:

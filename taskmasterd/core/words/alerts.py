@@ -28,7 +28,13 @@ MOST_LINE = 900
 """Most characters of a line of a mail. Source: RFC 5322, 2.1.1 (998)."""
 CLOCK = slice(len("2026-11-28T"), len("2026-11-28T10:02:31"))
 """The time of day in a time of the history."""
-OPEN_WORDS = {"crash": "down", "oom": "down", "fatal": "FATAL", "log-trouble": "without its log"}
+OPEN_WORDS = {
+    "crash": "down",
+    "oom": "down",
+    "fatal": "FATAL",
+    "log-trouble": "without its log",
+    "skipped": "skipping runs",
+}
 """How a slot was while a trouble was open."""
 CRITICAL, ERROR, NOTICE, INFO = 2, 3, 5, 6
 """Severities of syslog. Source: RFC 5424, 6.2.1."""

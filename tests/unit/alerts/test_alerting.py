@@ -301,6 +301,14 @@ def test_processes_lost_to_limits_memory_are_oom_which_is_over_when_it_is_told()
     assert Bench(events=("crash", "fatal")).hear("lost").told == []
 
 
+def test_runs_that_are_skipped_three_times_in_a_row_are_trouble_until_the_one_before_is_over() -> None:
+    bench = Bench().hear("skipped", count=1).hear("skipped", count=2)
+    assert bench.told == []
+    assert bench.hear("skipped", count=3).told == ["skipped"]
+    assert bench.hear("exited", "started", expected=True).told == ["skipped", "recovered"]
+    assert Bench(events=("skipped",)).hear("skipped", count=1).told == ["skipped"], "who names the word hears of each"
+
+
 def test_a_start_that_ends_for_want_of_memory_is_oom() -> None:
     bench = Bench(events=("oom", "recovered")).hear("failed", memory="out of memory", expected=False)
     assert bench.hear("backoff", "started", "running").told == ["failed", "recovered"]

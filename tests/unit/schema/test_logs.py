@@ -64,7 +64,7 @@ def test_what_defaults_say_of_logs_is_not_about_what_has_none(streams: str) -> N
           db: {{cmd: x}}
         """
     found = load(text)
-    web, db = (found.config.program(name).output for name in ("web", "db"))
+    web, db = (found.config.programs[at].output for at in (0, 1))
     assert (web.log_format, db.log_format, db.log_maxbytes) == ("raw", "json", 1_000_000)
     assert web.log_levels is (True if streams == "syslog" else None)
     assert not [each for each in found.warnings if "log_" in each and "on a disk" not in each]
