@@ -148,13 +148,14 @@ def shown(text: str) -> str:
     return f"{LOGGER} {elsewhere_of(text).command_text}" if text.startswith(f"{LOGGER} ") else text
 
 
-def where(text: str) -> str:
-    """Return where a target is read: "the journal: journalctl -t web"."""
+EVENTS_TAG = "taskmasterd"
+"""The tag of the event log where none is written."""
+
+
+def where(text: str, usual: str = "") -> str:
+    """Return where a target is read: "the journal: journalctl -t web"; `usual` is the tag of one without a tag."""
     target = elsewhere_of(text)
+    tag = target.tag or usual
     if target.kind == LOGGER:
         return f"its logger: {target.command_text}"
-    return (
-        f"the journal: journalctl -t {target.tag}"
-        if target.kind == JOURNAL
-        else f"syslog at {target.address}, as {target.tag}"
-    )
+    return f"the journal: journalctl -t {tag}" if target.kind == JOURNAL else f"syslog at {target.address}, as {tag}"

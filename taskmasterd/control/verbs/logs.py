@@ -68,7 +68,9 @@ def _reopen(call: Call, entries: Sequence[Entry]) -> None:
 
 def _event_log(context: Context) -> list[Source]:
     if context.identity.events:
-        raise RequestError("failed", f"the event log goes to {elsewhere.where(context.identity.events)}", 1)
+        raise RequestError(
+            "failed", f"the event log goes to {elsewhere.where(context.identity.events, elsewhere.EVENTS_TAG)}", 1
+        )
     if context.identity.logfile is None:
         raise RequestError("failed", "the daemon has no log file: it logs to its stderr", 1)
     return [("taskmasterd", "log", context.identity.logfile)]

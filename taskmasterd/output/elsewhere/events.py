@@ -6,7 +6,7 @@ import os
 import time
 
 from taskmaster_common.config import JOURNAL
-from taskmaster_common.config.elsewhere import USUAL, elsewhere_of
+from taskmaster_common.config.elsewhere import EVENTS_TAG, USUAL, elsewhere_of
 from taskmasterd.output.elsewhere.syslog import FULL, Channel, Sender
 from taskmasterd.output.log.stamp import Stamp
 from taskmasterd.system.loop.cmodules import deque
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
-TAG = "taskmasterd"
 SEVERITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3}
 NATIVE = "unix:/run/systemd/journal/socket"
 """Where the journal takes messages with fields. Source: systemd.io/JOURNAL_NATIVE_PROTOCOL."""
@@ -35,7 +34,7 @@ class EventMessages:
         target = elsewhere_of(text)
         self.native = target.kind == JOURNAL
         address = NATIVE if self.native and target.address == USUAL[JOURNAL] else target.address
-        self._target = target.replace(tag=target.tag or TAG, program=TAG, stream="events")
+        self._target = target.replace(tag=target.tag or EVENTS_TAG, program=EVENTS_TAG, stream="events")
         self._channel = Channel(address)
         self._later = later
         self._stamp = Stamp()

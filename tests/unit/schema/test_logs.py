@@ -168,6 +168,9 @@ def test_a_command_is_shown_in_one_line() -> None:
     assert elsewhere_of("| shell=1 to=cat\n >> f").command_text == "cat >> f"
     assert len(elsewhere_of("| to=" + "x" * 999).command_text) == 200
     assert where("| to=s6-log\x1f/l") == "its logger: s6-log /l"
+    assert where("journal", "taskmasterd") == "the journal: journalctl -t taskmasterd"
+    assert where("syslog", "taskmasterd").endswith(", as taskmasterd")
+    assert where("journal tag=tm", "taskmasterd") == "the journal: journalctl -t tm"
 
 
 def test_the_event_log_is_read_by_no_command() -> None:
