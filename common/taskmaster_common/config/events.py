@@ -56,7 +56,7 @@ def groups_of(record: Mapping[str, Any]) -> tuple[str, ...]:
 
 def is_skipping(record: Mapping[str, Any]) -> bool:
     """Return whether a record says that runs of a schedule are left out one after the other."""
-    return record["event"] == SKIPPED and record.get("count", 0) >= SKIPS
+    return record["event"] == SKIPPED and int(record.get("count", 0)) >= SKIPS
 
 
 def is_oom(record: Mapping[str, Any]) -> bool:
