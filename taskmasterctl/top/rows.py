@@ -173,9 +173,12 @@ class Listing:
         self.arrange()
 
     def use_filter(self, text: str) -> None:
-        """Show only what matches: names or patterns, `state:` with the beginning of a state."""
+        """Show only what matches: names or patterns, `state:` with the beginning of a state. What nobody sees is not selected."""
         self.filter = text
         self.arrange()
+        if self.selected not in self.names:
+            self.selected = ()
+            self.select(0)
 
     def _keep_selection(self) -> None:
         """Let the selection stay with its name, or with the row that it was folded into; nothing else takes its place."""

@@ -145,6 +145,19 @@ def test_a_filter_is_names_patterns_or_a_state(text: str, found: list[Any]) -> N
     assert rows.names == found
 
 
+def test_nothing_that_a_filter_hides_is_acted_on() -> None:
+    rows = rows_of(*web(0, 1), process("db"))
+    rows.chosen = True
+    rows.select(0)
+    assert rows.targets() == [("db", 0)]
+    rows.use_filter("web")
+    assert rows.targets() == [("web",)]
+    rows.use_filter("nothing")
+    assert rows.targets() == []
+    rows.use_filter("")
+    assert rows.targets() == [("db", 0)]
+
+
 def test_only_targets_are_there_and_groups_stand_for_their_programs() -> None:
     rows = Listing(("back", "web:1"))
     rows.update([*web(0, 1), process("db"), process("x")], {"back": ["db"]})
