@@ -49,9 +49,10 @@ def test_keys_with_their_format_are_fine(keys: str) -> None:
 @pytest.mark.parametrize("streams", ["null", "journal", "syslog", "'| cat'"])
 @pytest.mark.parametrize("key", ["log_format: json", "log_maxbytes: 1MB", "log_backups: 3"])
 def test_what_has_no_log_has_no_keys_of_one(streams: str, key: str) -> None:
-    name = key.partition(":")[0]
-    (problem,) = program_problems(f"stdout: {streams}\nstderr: stdout\n{key}")
-    assert problem.endswith(f"remove {name}")
+    name, written = key.partition(":")[0], f"stdout: {streams}\nstderr: stdout\n{key}"
+    harmless = streams == "null" and name != "log_format"
+    (said,) = warnings(written.replace("\n", ", ")) if harmless else program_problems(written)
+    assert said.partition("\n")[0].endswith(f"remove {name}")
     assert not warnings(f"{key}, stdout: {streams}"), "stderr has one"
 
 

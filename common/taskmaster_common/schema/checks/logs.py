@@ -23,7 +23,8 @@ OF_FORMATS = {
     "log_events": ((PREFIX, JSON), "log_format: prefix or json"),
 }
 """Keys that a log has only in some formats."""
-OF_FILES = ("log_maxbytes", "log_backups", "log_format")
+SIZES = ("log_maxbytes", "log_backups")
+OF_FILES = (*SIZES, "log_format")
 """Keys of a log that have no meaning where no log is written."""
 OF_LOGS = (*OF_FILES, *OF_FORMATS)
 """Keys of a log."""
@@ -74,4 +75,6 @@ def check_logs(program: Program, report: Report) -> None:
         keys, why = OF_FILES, "there is no log: stdout and stderr are null"
     for key in keys:
         if key in program.nodes and program.config.value(key) != RAW:
-            report.error(program.at(key), program.place(key), f"{why}; remove {key}")
+            harmless = not kinds and key in SIZES  # supervisor's and older files have them beside null
+            tell = report.warn if harmless else report.error
+            tell(program.at(key), program.place(key), f"{why}; remove {key}")
