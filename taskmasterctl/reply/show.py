@@ -41,7 +41,8 @@ def show_text(program: Message, look: Look) -> str:
     lines += _section("waits for", waits)
     logs: Mapping[str, Mapping[str, object]] = program.get("logs") or {}
     shown: Message = program.get("settings") or {}
-    usual, width = set(program.get("defaults") or ()), max((len(clean(key)) for key in shown), default=0)
+    usual: set[str] = set(program.get("defaults") or ())
+    width = max((len(clean(key)) for key in shown), default=0)
     for title, keys in (
         ("settings", [key for key in shown if key not in usual]),
         ("by default", [key for key in shown if key in usual]),
