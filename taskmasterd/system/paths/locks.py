@@ -59,7 +59,10 @@ def _make(held: Held, mode: int, owner: Owner | None) -> None:
         return
     fd = held.open(os.O_RDONLY | os.O_DIRECTORY)
     try:
-        if os.fstat(fd).st_uid != os.geteuid() or os.listdir(fd):  # the parent's owner may have exchanged it
+        found = os.fstat(fd)
+        if found.st_uid == (owner or (os.geteuid(),))[0] and stat.S_IMODE(found.st_mode) == mode:
+            return  # nothing to change: a daemon that starts beside us may use it by now
+        if found.st_uid != os.geteuid() or os.listdir(fd):  # the parent's owner may have exchanged it
             raise SystemFailure("use directory", held.path, "it was exchanged while it was created", errno.EPERM)
         os.fchmod(fd, mode)
         if owner:

@@ -135,6 +135,21 @@ def test_default_directories_are_created_and_foreign_ones_are_not_trusted(short_
             make_directory(str(path), 0o700, None)
 
 
+def test_a_new_default_directory_may_be_in_use_by_a_daemon_that_starts_beside_us_and_is_never_an_exchanged_one(
+    short_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = Held.make_directory
+
+    def create_and_use(held: Held, _mode: int) -> None:
+        create(held, 0o700)
+        Path(held.path, "log").touch()
+
+    monkeypatch.setattr(Held, "make_directory", create_and_use)
+    make_directory(str(short_dir / "a"), 0o700, None)
+    with pytest.raises(SystemFailure, match="exchanged while it was created"):
+        make_directory(str(short_dir / "b"), 0o750, None)
+
+
 def test_the_first_path_that_cannot_be_used_is_named(short_dir: Path) -> None:
     assert unusable([(str(short_dir), os.R_OK)]) == ""
     assert unusable([(str(short_dir), os.R_OK), (str(short_dir / "no"), os.R_OK)]) == str(short_dir / "no")
