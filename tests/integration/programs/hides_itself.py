@@ -13,6 +13,8 @@ import sys
 import time
 
 PR_SET_DUMPABLE = 4
+LOCKS, RTTIME = 10, 15
+"""RLIMIT_LOCKS and RLIMIT_RTTIME."""
 
 
 def main() -> None:
@@ -20,19 +22,28 @@ def main() -> None:
     path, *variables = sys.argv[1:]
     if os.environ.get("HIDDEN") == "yes":
         hide(path)
-    elif os.fork() == 0:
+    else:
+        descend(path, variables)
+    time.sleep(600)
+
+
+def descend(path: str, variables: list[str]) -> None:
+    """Start it once the daemon has tagged this process: what is forked before that has no tag."""
+    until = time.monotonic() + 5
+    while resource.getrlimit(LOCKS)[1] == resource.RLIM_INFINITY and time.monotonic() < until:
+        time.sleep(0.005)
+    if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
             shown = dict(each.partition("=")[::2] for each in variables)
             os.execve(sys.executable, [sys.executable, "-S", __file__, path], {**shown, "HIDDEN": "yes"})
         os._exit(0)
-    time.sleep(600)
 
 
 def hide(path: str) -> None:
     """Let go of the pipes, and let nobody look who is not root."""
     if os.environ.get("LIMITS") == "lowered":
-        for number in (10, 15):  # RLIMIT_LOCKS, RLIMIT_RTTIME
+        for number in (LOCKS, RTTIME):
             resource.setrlimit(number, (1_000_000, 1_000_000))
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
