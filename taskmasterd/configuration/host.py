@@ -23,7 +23,7 @@ from taskmasterd.system.users import account, group_id, member_ids
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from taskmasterd.configuration import alerting, calendar, watched
     from taskmasterd.probing import ways
@@ -298,9 +298,8 @@ def shareable(path: str) -> bool:
         facts = os.lstat(path)
         if facts.st_uid not in ours or not (stat.S_ISFIFO(facts.st_mode) or stat.S_ISCHR(facts.st_mode)):
             return False
-        while path != "/":
-            path = os.path.dirname(path)
-            above = os.lstat(path)
+        for directory in _and_above(os.path.dirname(path)):
+            above = os.lstat(directory)
             public = above.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not above.st_mode & stat.S_ISVTX
             if above.st_uid not in ours or public:
                 return False
@@ -313,11 +312,15 @@ def decided_by_others(path: str) -> bool:
     """Return whether a user other than root and ours owns what is at `path`, or can put something else there."""
     ours = {0, os.geteuid()}
     ways = {path, _real(path)}  # as it is written, and where links lead
-    return any(_lets_others(way[:end] or "/", ours) for way in ways for end in _ends_of_names(way))
+    return any(_lets_others(each, ours) for way in ways for each in _and_above(way))
 
 
-def _ends_of_names(path: str) -> list[int]:
-    return [0, *(number for number, letter in enumerate(path) if letter == "/" and number), len(path)]
+def _and_above(path: str) -> Iterator[str]:
+    """Yield a path and each directory above it."""
+    yield path
+    while (above := os.path.dirname(path)) != path:
+        path = above
+        yield path
 
 
 def _lets_others(path: str, ours: set[int]) -> bool:

@@ -41,7 +41,7 @@ TROUBLES = frozenset({"fatal", "unhealthy", "stuck", "blocked", "log-trouble", "
 
 
 SKIPPED, SKIPS = "skipped", 3
-"""So many runs of a schedule that are left out in a row are trouble."""
+"""The event of a run that is left out, and how many of them in a row are trouble."""
 
 
 def groups_of(record: Mapping[str, Any]) -> tuple[str, ...]:
