@@ -15,7 +15,7 @@ from taskmasterd.control.verbs.reached import require_others, warn, warn_of_depe
 from taskmasterd.control.waits import ProgramWait, Wait
 from taskmasterd.core.programs import operations
 from taskmasterd.core.programs.order import OrderOptions
-from taskmasterd.core.programs.overlay import Scale
+from taskmasterd.core.programs.overlay import Scale, reasoned
 from taskmasterd.core.programs.ticket import Ticket
 from taskmasterd.core.words.history import by_of
 from taskmasterd.core.words.overlays import overlay_views, scaled_text, view_of
@@ -56,9 +56,12 @@ def _override(call: Call, *, enabled: bool) -> Steps[None]:
     names = dict.fromkeys(entry.program for entry in entries)
     in_file = {each.name: each.enabled for each in configuration.config.programs if each.name in names}
     made = new_override(call.by, context.wall(), reason_in(request), enabled=enabled)
-    found: dict[str, Override | None] = dict.fromkeys(stale, None if enabled else made)
-    found.update({name: None if enabled and in_file.get(name, True) else made for name in names})
     overlays = context.overlays()
+    before = overlays.overlay.overrides
+    found: dict[str, Override | None] = {name: None if enabled else reasoned(made, before.get(name)) for name in stale}
+    found.update(
+        {name: None if enabled and in_file.get(name, True) else reasoned(made, before.get(name)) for name in names}
+    )
     try:
         overlays.keep(overlays.overlay.with_overrides(found))
     except SystemFailure as failure:
@@ -66,9 +69,10 @@ def _override(call: Call, *, enabled: bool) -> Steps[None]:
     configuration.apply(begun=True)
     yield from context.reloading().alone(overlays.enable(configuration.config, dict.fromkeys(found, enabled)))
     word = "enabled" if enabled else "disabled"
-    for name in found:
-        context.log.write("info", f"{name} {word} by {call.by}" + (f": {made.reason}" if made.reason else ""))
-        context.log.note(name, word, by=by_of(call.by), reason=made.reason or None)
+    for name, override in found.items():
+        reason = (override or made).reason
+        context.log.write("info", f"{name} {word} by {call.by}" + (f": {reason}" if reason else ""))
+        context.log.note(name, word, by=by_of(call.by), reason=reason or None)
         call.connection.send(_answer(call, name, enabled=enabled))
         yield
     if not request.has("now"):

@@ -75,6 +75,13 @@ class Overlay(Record):
 NOTHING = Overlay()
 
 
+def reasoned(made: Override, before: Override | None) -> Override:
+    """Return a new override; a `disable` that gives no reason keeps that of the one before."""
+    if made.enabled or made.reason or before is None or before.enabled or not before.reason:
+        return made
+    return made.replace(reason=before.reason)
+
+
 def laid_over(config: Config, overlay: Overlay) -> Config:
     """Return the wanted configuration; what nothing is laid over is the same value as before."""
     return config.replace(programs=tuple(map(overlay.over, config.programs)))

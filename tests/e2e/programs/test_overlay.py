@@ -104,6 +104,10 @@ def test_an_override_outlives_the_entry_of_its_program(daemon: Daemon) -> None:
     assert [each["reason"] for each in json.loads(daemon.ctl("--json", "overrides").stdout)["overrides"]] == [
         "still broken"
     ]
+    assert daemon.ctl("disable", "db").returncode == 0
+    assert [each["reason"] for each in json.loads(daemon.ctl("--json", "overrides").stdout)["overrides"]] == [
+        "still broken"
+    ]
     daemon.write(FILE)
     plan = said(daemon, "reload")[0]
     assert {each["name"]: each["why"] for each in plan["programs"]}["db"] == "new; not started: it is disabled"

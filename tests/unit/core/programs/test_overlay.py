@@ -9,7 +9,7 @@ from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, 
 from taskmasterd.core.process.events import SPAWN, Due
 from taskmasterd.core.process.state import BLOCKED
 from taskmasterd.core.programs.laying import enable_slots, plan_for
-from taskmasterd.core.programs.overlay import NOTHING, Overlay, Override, Scale, in_force, laid_over
+from taskmasterd.core.programs.overlay import NOTHING, Overlay, Override, Scale, in_force, laid_over, reasoned
 from taskmasterd.core.programs.plan import ADDED, KEPT, SCALED, UPDATED, diff
 from taskmasterd.core.words.gates import blocked_reason
 from taskmasterd.core.words.overlays import overlay_views, override_view
@@ -30,6 +30,21 @@ def disabled(**fields: object) -> ProgramConfig:
 
 
 # -- laying over
+
+
+def test_a_second_disable_without_a_reason_keeps_the_first_one() -> None:
+    again = Override(False, "uid 7", 2000.0, "29 Nov")
+    kept = reasoned(again, OFF)
+    assert (kept.reason, kept.by, kept.since) == ("broken disk", "uid 7", "29 Nov")
+    other = again.replace(reason="other disk")
+    assert reasoned(other, OFF) is other
+    assert reasoned(again, None) is again
+
+
+def test_the_reason_of_a_disable_is_none_of_an_enable_nor_the_other_way_round() -> None:
+    assert reasoned(ON, OFF) is ON
+    bare = Override(False, "uid 7", 2000.0, "29 Nov")
+    assert reasoned(bare, ON.replace(reason="wanted again")) is bare
 
 
 def test_an_override_is_stronger_than_the_file_in_both_directions() -> None:
