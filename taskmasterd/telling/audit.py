@@ -117,8 +117,19 @@ def _named(request: Request) -> dict[str, Any]:
 
 
 def _asked(request: Request) -> str:
-    """Return the verb and its targets as they were asked for."""
-    return shortened(" ".join((request.verb, *_targets(request))), MOST_CHARACTERS)
+    """Return the verb, its flags and its targets as they were asked for: `reload --dry-run` is no reload."""
+    flags = (_flag(key, value) for key, value in request.flags.items() if value is not False)
+    return shortened(" ".join((request.verb, *flags, *_targets(request))), MOST_CHARACTERS)
+
+
+def _flag(key: str, value: str | bool) -> str:
+    """Return a flag as it may be typed. A value is one word, or stands in quotes, so that it cannot look like another flag."""
+    name = f"--{key.replace('_', '-')}"
+    if not isinstance(value, str):
+        return name
+    word = shortened(value, MOST_NAME)
+    plain = word.isascii() and word.isprintable() and not any(c in word for c in " '\"\\")
+    return f"{name}={word if plain else claim(word)}"
 
 
 def _targets(request: Request) -> tuple[str, ...]:

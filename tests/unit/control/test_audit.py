@@ -75,6 +75,15 @@ def test_the_first_refusals_of_a_uid_within_a_minute_are_written_and_the_others_
     assert len(log.records) == len(log.lines)
 
 
+def test_a_request_is_written_with_its_flags_so_that_a_trial_is_no_reload(audit: Audit, log: Log) -> None:
+    audit.asked(Peer(7, 7, 0), Request("reload", {"dry_run": True}))
+    audit.asked(Peer(7, 7, 0), Request("stop", {"no_wait": True, "timeout": "5 s --x"}, ("web",)))
+    assert [line.partition(": ")[2] for line in log.lines] == [
+        "reload --dry-run",
+        'stop --no-wait --timeout="5 s --x" web',
+    ]
+
+
 def test_thousands_of_uids_are_not_remembered_one_by_one(audit: Audit, log: Log, clock: Clock) -> None:
     for uid in range(MOST_UIDS + 500):
         audit.turned_away(Peer(uid + 2000, 1, 0), "no role")
@@ -89,7 +98,7 @@ def test_a_client_is_described_by_the_kernel_and_his_claims_stand_in_quotes(audi
     (line,) = log.lines
     assert line.startswith(f"request from uid {mine.uid}")
     assert f'pid {mine.pid} "' in line
-    assert line.endswith(": restart web all")
+    assert line.endswith(": restart --no-wait web all")
     ((name, event, fields),) = log.records
     assert (name, event, fields["verb"], fields["targets"]) == ("", "operator", "restart", ["web", "all"])
     assert fields["by"]["uid"] == mine.uid
