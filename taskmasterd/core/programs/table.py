@@ -185,7 +185,9 @@ class Entry:
             return ()
         if self.process.pid is None or self.process.state not in (STARTING, RUNNING):
             return ()
-        return of_class(self.current.changed_keys(newest), RESTART, NEXT, LIVE_OR_NEXT)
+        keys = of_class(self.current.changed_keys(newest), RESTART, NEXT, LIVE_OR_NEXT)
+        later = newest.health.get(WATCHDOG) not in (None, self.current.health.get(WATCHDOG))
+        return (*keys, "health") if later else keys
 
 
 def as_started(entry: Entry) -> ProgramConfig:

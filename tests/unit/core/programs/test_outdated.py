@@ -92,3 +92,12 @@ def test_a_file_that_was_put_back_restarts_only_what_had_got_the_new_one() -> No
     world.cooperate()
     (planned,) = world.reload(OLD).programs
     assert planned.restart == (0,)
+
+
+def test_what_runs_with_another_watchdog_is_outdated_until_its_next_start() -> None:
+    world = World().load(program(starttime=0.0, health={"watchdog": 5.0})).cooperate()
+    wanted = program(starttime=0.0, health={"watchdog": 9.0})
+    run(apply(world.supervisor, world.plan(wanted), "a reload", world.ticket()))
+    assert list(outdated(world.cooperate()).values()) == [("health",)]
+    world.restart("web", outdated=True)
+    assert list(outdated(world.cooperate()).values()) == [()]
