@@ -22,7 +22,7 @@ taken = b"x" * int(amounts[0])
 if amounts[1:] and os.fork() == 0:
     os.setsid()
     more = b"x" * int(amounts[1])
-os.write(1, b"taken\n")
+os.write(1, b"taken\\n")
 sys.stdin.read()
 """
 MB = 1_000_000
