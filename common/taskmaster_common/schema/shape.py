@@ -158,14 +158,14 @@ class _Decoder:
         if not (programs or self._report.is_bad or self._says_none(root)):
             key = root.entries["programs"][0] if "programs" in root.entries else root
             self._report.error(key, "", NO_PROGRAM)
-        sources = Sources(tuple(self._files), tuple(self._wild))
+        rules = self._alerts.checked({program.config.name: program.config for program in programs}, groups)
+        sources = Sources(tuple(self._files), tuple(self._wild), tuple(rules))
         if not check_sum(programs, self._report):  # the next looks at every instance
             check_writers(programs, daemon, nodes, sources, self._surroundings, self._report)
         check_configuration(programs, daemon, nodes, self._surroundings, self._report)
         named = Named({program.config.name: program for program in programs}, self._keys, groups)
         check_dependencies(named, daemon, nodes, self._report)
         check_roles(daemon, nodes, programs, groups, self._surroundings, self._report)
-        rules = self._alerts.checked({program.config.name: program.config for program in programs}, groups)
         check_alerts(rules, scope.account, self._surroundings, self._report)
         self._report.check()
         config = Config(

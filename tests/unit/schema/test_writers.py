@@ -232,3 +232,19 @@ def test_a_rotated_file_that_a_link_leads_to_now_is_a_warning() -> None:
     loaded = load(text, identity=lambda path: path.replace("/var/app", "/u/app"))
     (found,) = loaded.warnings
     assert "/var/app.log.2 is the file that /u/app.log, written by programs.a, becomes after 2 rotations" in found
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "mail: {to: [a@b.c], from: d@b.c, server: localhost, auth: {user: u, password_file: /l}}",
+        "mail: {to: [a@b.c], from: d@b.c, server: 'h:465', tls: on, ca: /l}",
+        "http: {url_file: /l}",
+        "http: {url: 'https://h/', ca: /l}",
+        "http: {url: 'https://h/', header_files: {Authorization: /l}}",
+    ],
+)
+@pytest.mark.parametrize("log", ["/l", "/x/../l"])
+def test_what_an_alert_reads_is_nobodys_log(rule: str, log: str) -> None:
+    (found,) = problems(f"programs: {{a: {{cmd: x, stdout: {log}}}}}\nalerts: {{r: {{{rule}}}}}")
+    assert "/l is written by programs.a too; what is read needs a file of its own" in found

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from taskmaster_common.schema.programs import Program
     from taskmaster_common.schema.report import Report
     from taskmaster_common.schema.surroundings import Surroundings
+    from taskmaster_common.schema.values.alerts.section import Rule
 
 MAX_LOOKED_AT = 100_000
 """Most files of all instances that are compared; more would take seconds, and no host runs so many processes."""
@@ -47,10 +48,11 @@ RUN_END = ".d"
 
 
 class Sources(Record):
-    """The files of the configuration as absolute paths, and the patterns of `include:` with their nodes."""
+    """What is read: the configuration's files as absolute paths, the patterns of `include:` with their nodes, and the alert rules."""
 
     files: tuple[str, ...]
     patterns: tuple[tuple[Node, str], ...] = ()
+    rules: tuple[Rule, ...] = ()
 
 
 class Use(Record):
@@ -87,6 +89,7 @@ def check_writers(
     checker.take(islice(_program_files(programs, log_dir), MAX_LOOKED_AT))
     checker.take(islice(_program_sockets(programs, socket), MAX_LOOKED_AT))
     checker.take_read(islice(_read_files(programs), MAX_LOOKED_AT))
+    checker.take_read(_alert_files(sources.rules))
     checker.check_rotated()
     checker.check_included(sources.patterns)
     checker.check_state(normalised(daemon.state_dir or surroundings.places.state_dir))
@@ -261,6 +264,23 @@ def _read_files(programs: Sequence[Program]) -> Iterator[Use]:
         for written, key in named:
             for path in each_path(written, config.numprocs):
                 yield Use(normalised(path), f"the {key} of programs.{config.name}", program.place(key), program.at(key))
+
+
+def _alert_files(rules: Sequence[Rule]) -> Iterator[Use]:
+    """Return the files of secrets and certificates that alerts read: a log of that name would spoil them."""
+    for rule in rules:
+        mail, http = rule.value.mail, rule.value.http
+        named = [
+            ("mail", "password_file", mail.get("auth", {}).get("password_file")),
+            ("mail", "ca", mail.get("ca")),
+            ("http", "url_file", http.get("url_file")),
+            ("http", "ca", http.get("ca")),
+            *(("http", "header_files", path) for path in http.get("header_files", {}).values()),
+        ]
+        for kind, key, path in named:
+            if path:
+                who = f"the {key} of alerts.{rule.value.name}"
+                yield Use(normalised(path), who, rule.place(kind), rule.at(kind))
 
 
 def _stream_files(config: ProgramConfig, key: str, log_dir: str) -> Iterator[str]:
