@@ -113,13 +113,17 @@ class Audit:
 def _named(request: Request) -> dict[str, Any]:
     """Return the fields of a record that say what was asked for."""
     targets = [shortened(each, MOST_NAME) for each in _targets(request)[:MOST_TARGETS]]
-    return {"verb": request.verb, "targets": targets}
+    flags = _flags(request)[:MOST_TARGETS]
+    return {"verb": request.verb, "targets": targets, **({"flags": flags} if flags else {})}
 
 
 def _asked(request: Request) -> str:
     """Return the verb, its flags and its targets as they were asked for: `reload --dry-run` is no reload."""
-    flags = (_flag(key, value) for key, value in request.flags.items() if value is not False)
-    return shortened(" ".join((request.verb, *flags, *_targets(request))), MOST_CHARACTERS)
+    return shortened(" ".join((request.verb, *_flags(request), *_targets(request))), MOST_CHARACTERS)
+
+
+def _flags(request: Request) -> list[str]:
+    return [_flag(key, value) for key, value in request.flags.items() if value is not False]
 
 
 def _flag(key: str, value: str | bool) -> str:

@@ -103,13 +103,27 @@ def short_help(more: tuple[Command, ...] = ()) -> str:
     return "\n".join((*lines, *TARGETS, "`help VERB`: one verb with its flags and examples; `help all`: all verbs."))
 
 
+TOGETHER = "\N{NO-BREAK SPACE}"
+"""Between words that stay on one line."""
+
+
 def _in_list(verb: str) -> list[str]:
     return wrapped(f"  {verb:<10} {HELP[verb].summary}", " " * 13)
 
 
+def _usage_lines(verb: Command) -> list[str]:
+    """Return the usage in lines; what stands in brackets is not broken."""
+    text = usage(verb)
+    for flag in verb.flags:
+        text = text.replace(
+            f"[{flag.short or flag.name} {flag.value}]", f"[{flag.short or flag.name}{TOGETHER}{flag.value}]"
+        )
+    return [line.replace(TOGETHER, " ") for line in wrapped(f"usage: {text}", "  ")]
+
+
 def _help_of(verb: Command) -> str:
     text = HELP[verb.name]
-    lines = wrapped(f"{verb.name}: {text.summary}", "  ") + wrapped(f"usage: {usage(verb)}", "  ")
+    lines = wrapped(f"{verb.name}: {text.summary}", "  ") + _usage_lines(verb)
     lines += wrapped(text.details) if text.details else ()
     for flag in verb.flags:
         left = f"{flag.short + ', ' if flag.short else ''}{flag.name}{' ' + flag.value if flag.value else ''}"

@@ -17,8 +17,8 @@ class Key(Record):
     `otherwise` says in words what holds then. `reload` is what a reload does when only this key changed. `doc` is one
     or more sentences with literals in back quotes; {least} and {most} stand for the bounds. `part` is the record
     within the program's that holds the key, "" for the program's own. `least` and `most` bound whole numbers,
-    `shortest` (seconds) a time that is not 0, `words`
-    are the texts accepted besides the kind's own, `varies` says that instances may have different values, `shared` that
+    `shortest` (seconds) a time that is not 0, with `never_0` each
+    time, `words` are the texts accepted besides the kind's own, `varies` says that instances may have different values, `shared` that
     `defaults:` may hold the key. `example` is the value in config/reference.yaml as written there, "" for the default.
     """
 
@@ -32,6 +32,7 @@ class Key(Record):
     least: int = 0
     most: int = 0
     shortest: float = 0.0
+    never_0: bool = False
     words: tuple[str, ...] = ()
     varies: bool = False
     shared: bool = True

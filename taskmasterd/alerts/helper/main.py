@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 
 from taskmaster_common.errors import system_reason
 from taskmaster_common.jsontext import read_json, write_json
-from taskmasterd.alerts.helper.message import MOST_REASON, Envelope, Notice, Secrets, Undelivered
+from taskmasterd.alerts.helper.message import MOST_REASON, Envelope, Notice, Secrets, Undelivered, command_for
 from taskmasterd.alerts.helper.protocol import OTHER_VERSION, VERSION
 from taskmasterd.alerts.helper.secret import SecretError
 
@@ -40,6 +41,7 @@ def main() -> int:
             _answer({"said": secrets.hidden(line)[: 2 * MOST_REASON]})
 
     order = Envelope(head["rule"], head["kind"], head["destination"], head["host"], head["timeout"], head["pid"], say)
+    order = order.replace(command=command_for(head.get("socket", ""), os.geteuid()))
     deliver = _way(order.kind)
     messages = [_message(read_json(line.decode("ascii"))) for line in rest if line]
     if order.kind == MAIL:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 
+from taskmaster_common.paths import socket_candidates
 from taskmaster_common.records import Record
 from taskmasterd.alerts.helper.protocol import HIDDEN
 from taskmasterd.core.words import alerts
@@ -14,8 +16,16 @@ if TYPE_CHECKING:
     from typing import Any
 
 MOST_REASON = 200
-COMMAND = "taskmasterctl"
 SIGNALS = {int(number): number.name.removeprefix("SIG") for number in signal.Signals}
+
+
+def command_for(socket: str, uid: int) -> str:
+    """Return how the client is called for the daemon of that socket and user: with -s where it would not look there by itself.
+
+    Where it looks is that of a login of the daemon's user, not of the daemon, which may have an environment of its own.
+    """
+    usual = socket_candidates(uid, {"XDG_RUNTIME_DIR": f"/run/user/{uid}"})
+    return alerts.CLIENT if socket in ("", *usual) else f"{alerts.CLIENT} -s {alerts.printable(shlex.quote(socket))}"
 
 
 class Undelivered(Exception):
@@ -34,7 +44,7 @@ class Undelivered(Exception):
 class Envelope(Record):
     """What all messages of a run have in common; `say(line)` adds to the dialogue, where somebody reads it.
 
-    `stories` are those of `why`, by name.
+    `stories` are those of `why`, by name; `command` is how the client is called.
     """
 
     rule: str
@@ -45,6 +55,7 @@ class Envelope(Record):
     pid: int
     say: Callable[[str], None]
     stories: Mapping[str, Any] = {}
+    command: str = alerts.CLIENT
 
     @property
     def domain(self) -> str:
@@ -72,7 +83,7 @@ class Notice(Record):
 
     def text(self, order: Envelope) -> str:
         """Return its text."""
-        return alerts.text(order.rule, self.events, self.left_out, self.lost, SIGNALS, COMMAND, order.stories)
+        return alerts.text(order.rule, self.events, self.left_out, self.lost, SIGNALS, order.command, order.stories)
 
     @property
     def troubled(self) -> list[str]:

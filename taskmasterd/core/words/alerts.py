@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Event = Mapping[str, Any]
 
 RECOVERED = "recovered"
+CLIENT = "taskmasterctl"
 DAEMON = "taskmasterd"
 """Whose an event without a name is."""
 IN_CAPITALS = ("fatal", "backoff", "stopped", "running", "exited")
@@ -133,13 +134,20 @@ def paragraph(event: Event, signals: Mapping[int, str], command: str, story: Eve
     if story and story.get("next"):
         lines.append(f"  next      {printable(str(story['next']))}")
     if story and story.get("do"):
-        lines.append(f"  do        {printable('   then   '.join(map(str, story['do'])))}")
+        lines.append(
+            f"  do        {printable('   then   '.join(_command(str(each), command) for each in story['do']))}"
+        )
     name, log = str(event["name"]), str(event.get("log", ""))
     if log.startswith("/") and is_trouble(event):
         lines.append(f"  log       {printable(log)}")
     if name and is_trouble(event):
         lines.append(f"  see       {command} why {printable(name)}   {command} logs --stderr {printable(name)}")
     return [line[:MOST_LINE] for line in lines]
+
+
+def _command(line: str, command: str) -> str:
+    """Return a command line of `why` as it is typed here, where the client has to be called by `command`."""
+    return f"{command}{line.removeprefix(CLIENT)}" if line.startswith(f"{CLIENT} ") else line
 
 
 def _told(story: Event) -> list[str]:

@@ -155,13 +155,17 @@ def _reload(record: Fields, _signals: Signals) -> str:
     return f"{changed} program{'' if changed == 1 else 's'} changed{keys}{asked_text(record.get('by'))}"
 
 
+def _request_text(record: Fields) -> str:
+    return names_text((" ".join((record.get("verb", ""), *record.get("flags", ()))), *record.get("targets", ())))
+
+
 def _operator(record: Fields, _signals: Signals) -> str:
-    words = names_text((record.get("verb", ""), *record.get("targets", ())))
+    words = _request_text(record)
     return f"{words} by {by_text(record.get('by'))}"
 
 
 def _denied(record: Fields, _signals: Signals) -> str:
-    words = names_text((record.get("verb", ""), *record.get("targets", ()))) if record.get("verb") else ""
+    words = _request_text(record) if record.get("verb") else ""
     whom = f" to {by_text(record['by'])}" if record.get("by") and record["by"].get("pid") else ""
     return f"{words}{whom}: {record.get('reason', '')}".strip(": ")
 

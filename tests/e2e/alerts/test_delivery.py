@@ -199,7 +199,7 @@ def test_trouble_goes_by_mail_and_a_wrong_password_stops_nobody_else_and_is_nowh
     body = stage.mails.mails[0].get_content()
     assert "  why       mailed is " in body
     assert "killed by SIGKILL" in body.split("  why ")[1]
-    assert "  do        taskmasterctl " in body
+    assert f"  do        taskmasterctl -s {daemon.socket} " in body
     tried = daemon.ctl("alert", "test", "refused")
     assert (tried.returncode, "C: ***" in tried.stdout, "535 " in tried.stderr) == (1, True, True)
     seen = tried.stdout + tried.stderr + daemon.ctl("alert").stdout + warnings(daemon) + daemon.launch("-T").stdout

@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taskmasterd.alerts.helper.message import command_for
 from taskmasterd.core.words import alerts, syslog
 from taskmasterd.core.words.syslog import LogSender
 
@@ -66,7 +67,27 @@ def test_the_text_tells_the_story_of_why_once_and_nothing_in_it_ends_a_line() ->
         in second
     )
     assert "  said      bye\\x1b\n  next      nothing starts" in second
-    assert "  do        taskmasterctl logs web:1   then   taskmasterctl start web:1\n" in second
+    assert "  do        ctl logs web:1   then   ctl start web:1\n" in second
+
+
+def test_its_commands_name_the_socket_where_a_client_would_not_find_the_daemon() -> None:
+    story = {
+        "name": "web:1",
+        "state": "FATAL",
+        "sentence": "x",
+        "do": ["taskmasterctl logs web:1", "taskmasterctl start web:1"],
+    }
+    client = command_for("/srv/my app/x.sock", 0)
+    text = alerts.text("page", [FATAL], 0, 0, SIGNALS, client, {"web:1": story})
+    with_socket = "taskmasterctl -s '/srv/my app/x.sock'"
+    assert f"  do        {with_socket} logs web:1   then   {with_socket} start web:1\n" in text
+    assert f"  see       {with_socket} why web:1   {with_socket} logs --stderr web:1\n" in text
+
+
+def test_its_commands_name_no_socket_where_a_client_looks_by_itself() -> None:
+    usual = [("/run/taskmaster/taskmaster.sock", 0), ("/run/user/1000/taskmaster/taskmaster.sock", 1000), ("", 0)]
+    assert {command_for(path, uid) for path, uid in usual} == {"taskmasterctl"}
+    assert command_for("/run/user/1000/taskmaster/taskmaster.sock", 0) != "taskmasterctl"
 
 
 @given(st.text())

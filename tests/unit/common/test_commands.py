@@ -238,3 +238,17 @@ def test_a_reason_travels_as_one_word_and_arrives_on_one_line(reason: str) -> No
 def test_a_reason_of_who_writes_the_wire_by_hand_is_taken_as_it_stands() -> None:
     assert reason_in(parse(["disable", "--reason=100%", "web"])) == "100%"
     assert reason_in(parse(["disable", "--reason=%ff", "web"])) == "\ufffd"
+
+
+@pytest.mark.parametrize("name", [each.name for each in COMMANDS])
+def test_no_line_of_a_usage_ends_inside_brackets(name: str) -> None:
+    lines = help_text(name).splitlines()
+    begin = next(at for at, line in enumerate(lines) if line.startswith("usage: "))
+    usage_lines = [lines[begin]]
+    for line in lines[begin + 1 :]:
+        if not line.startswith("  ") or line.startswith("  -"):
+            break
+        usage_lines.append(line)
+    assert all(line.count("[") == line.count("]") for line in usage_lines)
+    assert all(len(line) <= 80 for line in usage_lines)
+    assert " ".join(line.strip() for line in usage_lines) == f"usage: {usage(command(name))}"

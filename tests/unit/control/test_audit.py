@@ -9,6 +9,7 @@ import pytest
 
 from taskmaster_common.commands.table import Request
 from taskmaster_common.errors import RequestError
+from taskmasterd.core.words.told import record_text
 from taskmasterd.system.peers import Peer
 from taskmasterd.telling.audit import MOST_UIDS, REFUSALS, Audit, claim, who_text
 
@@ -82,6 +83,9 @@ def test_a_request_is_written_with_its_flags_so_that_a_trial_is_no_reload(audit:
         "reload --dry-run",
         'stop --no-wait --timeout="5 s --x" web',
     ]
+    assert [each[2].get("flags") for each in log.records] == [["--dry-run"], ["--no-wait", '--timeout="5 s --x"']]
+    texts = [record_text({"event": event, **fields}, {}) for _, event, fields in log.records]
+    assert texts == ["reload --dry-run by uid 7", 'stop --no-wait --timeout="5 s --x" web by uid 7']
 
 
 def test_thousands_of_uids_are_not_remembered_one_by_one(audit: Audit, log: Log, clock: Clock) -> None:

@@ -229,3 +229,11 @@ def test_the_effective_text_means_the_same() -> None:
         before, after = AlertRule.from_data(data), AlertRule.from_data(again.alerts[name])
         assert after.replace(batch=None, at_most=None) == before.replace(batch=None, at_most=None)
         assert (batch_of(after), limit_of(after)) == (batch_of(before), limit_of(before))
+
+
+@pytest.mark.parametrize(
+    "destination", ["cmd: x", "mail: {to: a@b}", "http: {url: 'https://x'}", "syslog: 'tcp:h:514'"]
+)
+def test_no_delivery_can_be_done_within_0_seconds(destination: str) -> None:
+    assert "timeout: is less than 0.1 s; write that or more" in wrong(f"{{{destination}, timeout: 0}}")
+    assert wrong(f"{{{destination}, timeout: 0.01}}").endswith("write that or more")

@@ -51,3 +51,13 @@ def test_no_history_is_a_warning() -> None:
     found = load("{taskmasterd: {history: 0}, programs: {web: {cmd: run}}}").warnings
     assert ["`why` and `events` will know little" in text for text in found] == [True]
     assert not load("{taskmasterd: {history: {}}, programs: {web: {cmd: run}}}").warnings
+
+
+def test_an_age_of_0_is_no_limit_and_hardly_what_was_meant_as_no_history() -> None:
+    (text,) = load("{taskmasterd: {history: {age: 0}}, programs: {web: {cmd: run}}}").warnings
+    assert (
+        "taskmasterd.history: age: 0 is no limit: records are kept until they fill 16MB; `history: 0` keeps none"
+        in text
+    )
+    (only,) = load("{taskmasterd: {history: {size: 0, age: 0}}, programs: {web: {cmd: run}}}").warnings
+    assert "will know little" in only

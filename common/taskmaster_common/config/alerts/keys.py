@@ -57,7 +57,7 @@ ALERT = (
         "Most messages in a time, as N/DURATION. What is beyond is counted in the next message; the end of reported trouble waits for it.",
         otherwise="`30/1h`; `600/1h` for `cmd`, no limit for `syslog`", example="30/1h",
     ),
-    Key("timeout", "seconds", 30.0, LIVE, "Seconds that one delivery may take.", shortest=0.1),
+    Key("timeout", "seconds", 30.0, LIVE, "Seconds that one delivery may take.", shortest=0.1, never_0=True),
     Key("give_up", "seconds", 86_400.0, LIVE, "Seconds after which a message that cannot be delivered is dropped."),
     Key(
         "user", "account", None, LIVE,

@@ -18,6 +18,7 @@ from taskmaster_common.schema.advice.shelltext import (
     words_doubt,
 )
 from taskmaster_common.schema.nodes import MAPPING, SCALAR
+from taskmaster_common.text.formats import format_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ def check_daemon(daemon: DaemonConfig, nodes: Mapping[str, Node], surroundings: 
             report.warn(nodes[key], place, reason)
     if not daemon.history["size"]:
         report.warn(nodes["history"], "taskmasterd.history", "nothing is kept; `why` and `events` will know little")
+    elif not daemon.history["age"]:
+        reason = f"age: 0 is no limit: records are kept until they fill {format_size(daemon.history['size'])}; `history: 0` keeps none"
+        report.warn(nodes["history"], "taskmasterd.history", reason)
 
 
 def check_program(

@@ -138,8 +138,8 @@ def _octal(node: Node, context: Decoding, key: Key) -> int:
 
 def _seconds(node: Node, context: Decoding, key: Key) -> float:
     seconds = parse_seconds(text_of(node, context, key))
-    if 0 < seconds < key.shortest:
-        raise ValueError(f"is less than {key.shortest:g} s; write that or more, or 0")
+    if seconds < key.shortest and (seconds or key.never_0):
+        raise ValueError(f"is less than {key.shortest:g} s; write that or more{'' if key.never_0 else ', or 0'}")
     return seconds
 
 
