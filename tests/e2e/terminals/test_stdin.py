@@ -66,7 +66,7 @@ def test_what_a_program_does_not_read_is_counted_and_not_sent_later(daemon: Daem
         stderr=subprocess.PIPE,
         text=True,
     ) as waiting:
-        wait_until(lambda: daemon.events().count(": send mute") == 2)
+        wait_until(lambda: daemon.events().count(": send ") == 2)
         assert daemon.ctl("stop", "mute").returncode == 0
         assert waiting.stderr
         assert waiting.wait(20) == 1
