@@ -57,7 +57,7 @@ class HookCall(Record):
     status: int | None = None
 
     def variables(self) -> dict[str, str]:
-        """Return the variables for the hook: about the instance `pid`, and how its leader ended, by wait status."""
+        """Return the variables for the hook: about the instance `pid`, which may have ended, and how its leader ended, by wait status."""
         found = {"TASKMASTER_HOOK": self.name, "TASKMASTER_REASON": self.reason}
         if self.pid is not None:
             found["TASKMASTER_PID"] = str(self.pid)

@@ -140,13 +140,13 @@ class Hooks:
             self._deliver(entry, HookEnded(ok=True))
             return
         command = hook_of(row)
-        status = process.end.status if process.end and process.hook == POST_STOP else None
+        end = process.end if process.hook == POST_STOP else None
         call = HookCall(
             process.hook,
             ChildCommand(command.words, command.shell, command.user or None),
             self._reason(process),
-            process.pid,
-            status,
+            end.pid or None if end else process.pid,
+            end.status if end else None,
         )
         hook = self._running[entry] = Hook(self._context, entry, process.hook, partial(self._ended, entry))
         hook.begin(call)

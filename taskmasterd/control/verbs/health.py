@@ -94,7 +94,7 @@ class CheckWait(Wait):
             if asked is None:
                 last = entry.checked.last if entry.checked else None
                 text = last.text if last else "nobody asks a program with a watchdog, and it has said nothing yet"
-                self._answer(entry, entry.process.health == HEALTHY, text)
+                self._answer(entry, last.ok if last else entry.process.health == HEALTHY, text)
 
     def _answered(self, entry: Entry, result: Result) -> None:
         self._answer(entry, result.ok, result.text, result.output, result.took_s)

@@ -19,7 +19,8 @@ class End(Record):
     `status` is that of wait(2), None where nobody knows it, because it ended while no daemon was there. `expected`: one of
     `exitcodes`, or any end while a stop was under way. `why` is the reason for which the daemon had given it up, "" without
     one. `failure` is set where the program was never executed; `started` is false where that was a failed start; `left` is what
-    it left behind, `silent` that it is known to have written nothing. `memory` is that of Exited.
+    it left behind, `silent` that it is known to have written nothing. `memory` is that of Exited. `pid` was the leader's, 0 where
+    there was none or an older daemon wrote it. `unready`: it had a way to become ready, or a post_start, and that was not over.
     """
 
     status: int | None
@@ -32,6 +33,8 @@ class End(Record):
     silent: bool = False
     why: str = ""
     memory: str = ""
+    pid: int = 0
+    unready: bool = False
 
 
 def exit_code(status: int | None) -> int | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from taskmaster_common.config import ALWAYS, NEVER, ONESHOT
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPING
 from taskmasterd.core.process.ends import End, exit_code
-from taskmasterd.core.process.state import HEALTHY, WATCH
+from taskmasterd.core.process.state import AWAITED, HEALTHY, POST_START, WATCH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +29,11 @@ def without_leader(policy: Policy, process: Process, event: Exited, now: float) 
     expected = wanted or (process.state == RUNNING and exit_code(event.status) in policy.exitcodes)
     started = process.state != STARTING
     after_s, why = now - process.spawned_at, process.reason if process.state == STOPPING else ""
-    end = End(event.status, event.failure, after_s, now, expected, started, event.left, event.silent, why, event.memory)
+    unready = process.readiness == AWAITED or process.hook == POST_START
+    end = End(
+        event.status, event.failure, after_s, now, expected, started, event.left, event.silent, why, event.memory,
+        process.pid or 0, unready,
+    )  # fmt: skip
     cause = process.cause if wanted else "failed" if not started else "exit" if expected else "crash"
     return process.replace(pid=None, end=end, refused=(), cause=cause)
 

@@ -26,7 +26,7 @@ from taskmasterd.core.steps import run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from taskmasterd.core.steps import Steps
 
@@ -313,21 +313,28 @@ def _goes_on(entry: Entry) -> bool:
     return entry.process.state in (STARTING, RUNNING, BACKOFF) and entry.process.leaving != STOP
 
 
-def _as_written(keys: tuple[str, ...]) -> tuple[str, ...]:
+def _as_written(keys: Iterable[str]) -> tuple[str, ...]:
     """Return the keys of the file: what is applied at once of `sockets` is a field of its own."""
     return tuple(dict.fromkeys("sockets" if key == "socket_options" else key for key in keys))
 
 
 def _verdict(keys: tuple[str, ...], restarts: bool, scales: bool, outdated: bool) -> tuple[str, str]:
     named = ", ".join(of_class(keys, RESTART))
-    if restarts:
-        return RESTARTED, f"{named} cannot change while it runs"
-    if scales:
-        return SCALED, "numprocs changed" + (f"; {named} used at the next start" if outdated else "")
+    if restarts:  # the new instance has all that is wanted
+        return RESTARTED, f"{named} cannot change while it runs{'; numprocs changed' if scales else ''}"
     later = ", ".join(of_class(keys, NEXT, *((RESTART,) if outdated else ())))
+    live = ", ".join(
+        _as_written(key for key in of_class(keys, LIVE, LIVE_OR_NEXT) if not (scales and key == "numprocs"))
+    )
+    if scales:
+        parts = (
+            "numprocs changed",
+            later and f"{later} used at the next start",
+            live and f"{live} applied without a restart",
+        )
+        return SCALED, "; ".join(part for part in parts if part)
     if later:
         return UPDATED, f"{later} used at the next start"
-    live = ", ".join(_as_written(of_class(keys, LIVE, LIVE_OR_NEXT)))
     if live:
         return UPDATED, f"{live} applied without a restart"
     if keys:

@@ -56,7 +56,7 @@ def end_text(end: End, signals: Mapping[int, str]) -> str:
     if exit_code(end.status) != 0:
         return text
     hint = f"; {STDIN}" if end.silent and end.after_s < AT_ONCE_S else ""
-    return f"{text}, before starttime{hint}"
+    return f"{text}, before {'it was ready' if end.unready else 'starttime'}{hint}"
 
 
 def killed_text(status: int | None, after: str, memory: str, signals: Mapping[int, str]) -> str:

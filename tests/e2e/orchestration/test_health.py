@@ -210,6 +210,36 @@ def test_a_watchdog_is_heard_and_its_silence_restarts_the_program(daemon: Daemon
     assert float(silence[1]) >= 4
 
 
+ONCE = """
+import os, socket, time
+channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+channel.connect(os.environ['NOTIFY_SOCKET'])
+channel.send(b'WATCHDOG=1')
+while not os.path.exists('again'):
+    time.sleep(0.05)
+while True:
+    channel.send(b'WATCHDOG=1')
+    time.sleep(0.05)
+"""
+"""Says once that it is well, and again and again when there is a file `again`."""
+
+
+@pytest.mark.sweep
+def test_a_check_of_a_silent_watchdog_is_not_well_though_its_silence_does_not_count_yet(daemon: Daemon) -> None:
+    web = {"cmd": python(ONCE), "health": {"watchdog": 0.5, "start_period": 60}, "starttime": 0}
+    configure(daemon, web=web).start()
+    wait_until(lambda: daemon.status()["web"]["restarts"] == 1 and verdict(daemon, "web") == "healthy")
+    silent = "no WATCHDOG=1 for"
+    wait_until(lambda: silent in "".join((done := daemon.ctl("check", "web")).stdout + done.stderr))
+    done = daemon.ctl("check", "web")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"web is not well: {silent}" in done.stderr
+    assert verdict(daemon, "web") == "healthy", "it may be silent after a restart for its health"
+    (daemon.home / "again").touch()
+    wait_until(lambda: daemon.ctl("check", "web").returncode == 0)
+    assert daemon.status()["web"]["restarts"] == 1
+
+
 @pytest.mark.sweep
 def test_silence_counts_only_where_a_daemon_hears_the_program(daemon: Daemon) -> None:
     watched = {"health": WATCHDOG, "starttime": 0}

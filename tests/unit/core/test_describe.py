@@ -84,6 +84,8 @@ def end(status: int, *, started: bool, left: tuple[str, ...] = (), failure: Fail
             "exit 0 after 0.1s, before starttime; stdin is /dev/null here, a program that reads it ends at once",
         ),
         (end(code(0), started=False).replace(silent=True), "exit 0 after 2.0s, before starttime"),
+        (end(code(0), started=False).replace(unready=True), "exit 0 after 2.0s, before it was ready"),
+        (end(code(1), started=False).replace(unready=True), "exit 1 after 2.0s"),
         (end(code(3), started=False).replace(after_s=0.1, silent=True), "exit 3 after 0.1s"),
         (end(0, started=False, failure=NO_FILE), "cannot execute /x: no such file"),
         (

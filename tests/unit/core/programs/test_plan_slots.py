@@ -129,6 +129,20 @@ def test_scaling_says_which_keys_wait_for_the_next_start() -> None:
     assert (plan.change, plan.why) == (SCALED, "numprocs changed; cmd used at the next start")
 
 
+def test_scaling_says_what_else_is_applied_or_waits() -> None:
+    world = World().load(program()).cooperate()
+    live = only(world, program(numprocs=2, stoptime=3.0, autostart=False))
+    assert (live.change, live.why) == (SCALED, "numprocs changed; autostart, stoptime applied without a restart")
+    both = only(world, program(numprocs=2, stoptime=3.0, ready={"tcp": "80"}))
+    assert both.why == "numprocs changed; ready used at the next start; stoptime applied without a restart"
+
+
+def test_a_restart_says_that_the_number_of_instances_changes_too() -> None:
+    world = World().load(program(numprocs=2)).cooperate()
+    plan = only(world, program(numprocs=1, cmd=("true",)))
+    assert plan.why == "cmd cannot change while it runs; numprocs changed"
+
+
 # -- removed and added
 
 
