@@ -38,6 +38,7 @@ SCALED = "scaled"
 RESTARTED = "restarted"
 ADDED = "added"
 REMOVED = "removed"
+APPLIED = " applied without a restart"
 
 
 class ProgramPlan(Record):
@@ -250,12 +251,15 @@ def _with_late_keys(plan: ProgramPlan, slots: tuple[Entry, ...], refused: Refuse
     present = {id(each.present): each.present for each in slots if each.index not in told and _goes_on(each)}.values()
     found = {key for each in present for key in refused(each, wanted)}
     late = tuple(key for key in plan.keys if key in found)
-    if not late or plan.change != UPDATED:
+    if not late or plan.change not in (UPDATED, SCALED):
         return plan.replace(late=late)
-    now = ", ".join(key for key in of_class(plan.keys, LIVE, LIVE_OR_NEXT) if key not in late)
+    scales = plan.change == SCALED
+    not_now = (*late, "numprocs") if scales else late
+    now = ", ".join(key for key in of_class(plan.keys, LIVE, LIVE_OR_NEXT) if key not in not_now)
     next_ = ", ".join(of_class(plan.keys, NEXT))
-    why = [f"{now} applied without a restart"] if now else []
-    why += [f"{next_} used at the next start"] if next_ else []
+    why = [part for part in plan.why.split("; ") if not part.endswith(APPLIED)] if scales else []
+    why += [f"{now}{APPLIED}"] if now else []
+    why += [f"{next_} used at the next start"] if next_ and not scales else []
     forbidden = ", ".join(key for key in late if key != "limits")
     why += [f"{forbidden} used at the next start: not permitted"] if forbidden else []
     why += ["limits used at the next start: it has no control group"] if "limits" in late else []
@@ -330,13 +334,13 @@ def _verdict(keys: tuple[str, ...], restarts: bool, scales: bool, outdated: bool
         parts = (
             "numprocs changed",
             later and f"{later} used at the next start",
-            live and f"{live} applied without a restart",
+            live and f"{live}{APPLIED}",
         )
         return SCALED, "; ".join(part for part in parts if part)
     if later:
         return UPDATED, f"{later} used at the next start"
     if live:
-        return UPDATED, f"{live} applied without a restart"
+        return UPDATED, f"{live}{APPLIED}"
     if keys:
         return UPDATED, f"{named} again as it was started with"
     return KEPT, "unchanged"

@@ -126,6 +126,10 @@ def test_what_the_kernel_refuses_for_a_running_process_waits_for_the_next_start_
     assert asked == [(10, 0)] * 2
     (plan,) = diff(world.table, DaemonConfig(), config(program(nice=0, umask=0o77)), refused).programs
     assert (plan.change, plan.late) == (RESTARTED, ()), "a new one gets it anyway"
+    (plan,) = diff(world.table, DaemonConfig(), config(program(nice=0, stoptime=3.0, numprocs=2)), refused).programs
+    assert (
+        plan.why == "numprocs changed; stoptime applied without a restart; nice used at the next start: not permitted"
+    )
 
 
 def plan_view_next(world: World, wanted: Config, refused: Refused) -> list[str]:
