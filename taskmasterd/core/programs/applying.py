@@ -9,7 +9,7 @@ from taskmasterd.core.programs.order import OrderOptions, arriving, at_closed_ga
 from taskmasterd.core.programs.plan import KEPT
 from taskmasterd.core.programs.restarting import Restarting
 from taskmasterd.core.programs.table import of_class
-from taskmasterd.core.programs.ticket import DOWN, ROLLED, UP
+from taskmasterd.core.programs.ticket import DOWN, ROLLED, goal_of
 from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
@@ -124,9 +124,10 @@ def _take_down(supervisor: Supervisor, plan: ReloadPlan, by: str, ticket: Ticket
             supervisor.leave(entry, Stop(by))
             ticket.wait_for(entry, DOWN, "stopped")
         else:
+            goal = goal_of(entry, again[entry])
             entry.want(again[entry])
             supervisor.leave(entry, Restart(by))
-            ticket.wait_for(entry, UP, "restarted")
+            ticket.wait_for(entry, goal, "restarted")
         yield
 
 
@@ -142,13 +143,14 @@ def _bring_up(supervisor: Supervisor, plan: ReloadPlan, by: str, ticket: Ticket)
         supervisor.handle(entry, Arm(by), supervisor.now())
         yield
     yield from pull(supervisor, [*wanted, *again], by, OrderOptions(asked=False))
+    goals = {entry: goal_of(entry, program) for entry, program in wanted.items()}
     for entry in arriving(supervisor, wanted):
         entry.want(wanted[entry])
         if entry.process.leaving and _is_outdated(entry):
             supervisor.leave(entry, Restart(by))
         else:
             supervisor.handle(entry, Start(by), supervisor.now())
-        ticket.wait_for(entry, UP, "started")
+        ticket.wait_for(entry, goals[entry], "started")
         yield
 
 

@@ -15,9 +15,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from taskmaster_common.config import ProgramConfig
     from taskmasterd.core.programs.table import Entry
 
 UP = "up"  # start, restart, and what a reload starts
+BEGUN = "begun"  # what a reload makes a job of: the file has changed what it is, so nobody waits for a whole run
 DOWN = "down"  # stop, and what a reload stops
 CHECKED = "checked"  # a restart whose pre_restart has not answered yet
 ROLLED = "rolled"  # what a rolling restart does; the roll itself answers
@@ -39,7 +41,7 @@ class Outcome(Record):
 def reached(goal: str, process: Process, done: str, *, job: bool = False) -> Outcome | None:
     """Return the outcome for somebody who waits for `goal`, or None while it is open. `done` is the word for success.
 
-    A `job` is up when it is done.
+    A `job` is up when it is done, and begun when it runs.
     """
     if goal in ANSWERED:
         return None
@@ -53,7 +55,7 @@ def reached(goal: str, process: Process, done: str, *, job: bool = False) -> Out
         return Outcome(ok=False, outcome="overtaken")
     if job and process.done:
         return Outcome(ok=True, outcome="done")
-    if process.state == RUNNING and not process.leaving and not job:
+    if process.state == RUNNING and not process.leaving and not (job and goal == UP):
         return Outcome(ok=True, outcome=done)
     if process.phase == BLOCKED:
         return Outcome(ok=False, outcome="blocked")
@@ -66,6 +68,12 @@ def _gone(process: Process, done: str) -> Outcome | None:
     if process.going_down:
         return None
     return Outcome(ok=False, outcome="taken-back") if process.pid is not None else Outcome(ok=True, outcome=done)
+
+
+def goal_of(entry: Entry, wanted: ProgramConfig) -> str:
+    """Return what a reload waits for that starts or restarts a process as what is wanted, before the process knows of that."""
+    becomes_job = wanted.policy.type == ONESHOT and entry.present.policy.type != ONESHOT
+    return BEGUN if becomes_job else UP
 
 
 class Ticket:

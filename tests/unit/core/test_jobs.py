@@ -283,6 +283,33 @@ def test_a_reload_touches_no_job_with_a_schedule_that_runs_and_starts_none() -> 
 
 
 @pytest.mark.parametrize("state", [RUNNING, BACKOFF, FATAL])
+def test_a_reload_that_makes_a_job_of_a_service_waits_until_it_runs_and_not_for_its_end(state: ProcessState) -> None:
+    service = program("migrate", starttime=0.0 if state == RUNNING else 1.0, startretries=0 if state == FATAL else 3)
+    world = World().load(service).settle()
+    migrate = world.entry("migrate")
+    world.spawn(migrate)
+    world.execute(migrate)
+    if state != RUNNING:
+        world.end(migrate, code(1))
+    assert migrate.process.state == state
+    world.reload(program("migrate", **JOB))
+    if state == RUNNING:
+        world.end(migrate)
+    assert world.results == []
+    world.settle().spawn(migrate)
+    world.execute(migrate)
+    assert world.results == [("migrate:0", "started" if state == FATAL else "restarted", True)]
+    world.results.clear()
+    world.reload(program("migrate", **JOB, cmd=("true",)))
+    world.end(migrate)
+    world.settle().spawn(migrate)
+    world.execute(migrate)
+    assert world.results == [], "a job that a reload runs again is awaited, as a start of it is"
+    world.end(migrate)
+    assert world.results == [("migrate:0", "done", True)]
+
+
+@pytest.mark.parametrize("state", [RUNNING, BACKOFF, FATAL])
 def test_a_service_that_gets_a_schedule_runs_at_its_times_and_not_because_of_the_reload(state: ProcessState) -> None:
     service = program("backup", starttime=0.0 if state == RUNNING else 1.0, startretries=0 if state == FATAL else 3)
     world = World().load(service)
