@@ -8,6 +8,7 @@ from taskmaster_common.config.elsewhere import (
     BETWEEN_WORDS,
     NAMES,
     SCHEMES,
+    USUAL,
     WORDS,
     Elsewhere,
     address_problem,
@@ -23,6 +24,7 @@ from taskmaster_common.schema.values.scalars import (
     WrongElementError,
     WrongElementsError,
     expect,
+    expect_map,
     text_of,
 )
 from taskmaster_common.schema.values.split import split, words_of
@@ -143,7 +145,7 @@ def _elsewhere(node: Node, context: Decoding, key: Key) -> str:
         raise WrongElementError(name, f"unknown target; {meant}")
     if value.is_empty() or value.is_null():
         return Elsewhere(kind).text()
-    expect(value, MAPPING)
+    expect_map(value, f"{{{kind}: {{{_meant(kind, value.text)}}}}}" if value.kind == SCALAR else "")
     wrong = [
         WrongElementError(at, f"unknown key; {kind} has {', '.join(NAMES[kind])}")
         for each, (at, _) in value.entries.items()
@@ -172,6 +174,17 @@ def _elsewhere(node: Node, context: Decoding, key: Key) -> str:
         severity, errors = _severities(by_stream, context, key)
     texts = {each: parts[each] for each in ("to", "facility", "tag") if each in parts}
     return target.replace(**texts, severity=severity, errors=errors).text()
+
+
+def _meant(kind: str, text: str) -> str:
+    """Return how a text in the place of a target's map is written in one: `to: 'udp:127.0.0.1:514'`."""
+    if kind == SYSLOG and text in FACILITIES:
+        return f"facility: {text}"
+    to = f"unix:{text}" if text.startswith("/") else text
+    if not address_problem(kind, to):
+        return f"to: '{to}'"
+    scheme = to.partition(":")[0].lower()
+    return f"to: '{scheme}:ADDRESS:PORT'" if kind == SYSLOG and scheme in ("udp", "tcp") else f"to: '{USUAL[kind]}'"
 
 
 def _severities(node: Node, context: Decoding, key: Key) -> tuple[int, int]:
