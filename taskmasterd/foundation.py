@@ -329,6 +329,7 @@ def _hooks(
         performer.outputs,
         {number: name for name, number in signal_numbers().items()},
         lambda entry, level, text: log.write(level, f"{table.name(entry)} {text}"),
+        lambda entry, why, said: log.note(table.name(entry), "refused", reason=why, words=list(said) or None),
     )
     made: Hooks = hooks.Hooks(context, performer.deliver, writer.changed, lambda: supervisor.stopping)
     bus.join(BusMember(REACT, changed=made.changed))

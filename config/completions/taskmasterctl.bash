@@ -54,7 +54,7 @@ _taskmasterctl() {
             ;;
         --color) found=(auto always never) ;;
         --for) found=(up healthy done stopped settled) ;;
-        --event) found=(started ready running exited failed backoff fatal done signalled stopping killed lost stuck stopped adopted unhealthy healthy waiting blocked missed skipped recycled attach rolled disabled enabled scaled watch daemon-start daemon-stop crashed upgrade reload reload-failed operator denied log-trouble alert-failed crash oom trouble recovered) ;;
+        --event) found=(started ready running exited failed backoff fatal done signalled stopping killed lost stuck stopped adopted unhealthy healthy waiting blocked missed skipped recycled refused attach rolled disabled enabled scaled watch daemon-start daemon-stop crashed upgrade reload reload-failed operator denied log-trouble alert-failed crash oom trouble recovered) ;;
         --sort) found=(name state cpu mem uptime restarts) ;;
         --format) found=(prometheus openmetrics) ;;
         --from) found=(supervisor procfile systemd circus process-compose pm2) ;;

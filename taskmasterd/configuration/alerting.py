@@ -56,6 +56,9 @@ def _certificates(destination: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
 def _mail(destination: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
     if destination.get("sendmail") is True and not any(os.access(path, os.X_OK) for path in SENDMAIL):
         yield f"sendmail: there is neither {' nor '.join(SENDMAIL)}", False
+    path = destination.get("sendmail")
+    if isinstance(path, str) and not (os.path.isfile(path) and os.access(path, os.X_OK)):
+        yield f"sendmail: {path} {'is not executable' if os.path.exists(path) else 'does not exist'}", False
     if (destination.get("host"), destination.get("port")) == LOCAL_MAIL and not _answers():
         yield "no mail server answers at localhost:25", False
 

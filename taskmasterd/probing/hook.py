@@ -29,7 +29,7 @@ from taskmasterd.system.spawner import SetupError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from taskmaster_common.config import ProgramConfig
@@ -70,13 +70,17 @@ class HookCall(Record):
 
 
 class HookContext(Record):
-    """What all hooks work with. `signals` maps numbers to names without SIG; `say(entry, level, text)` writes to the event log."""
+    """What all hooks work with.
+
+    `signals` maps numbers to names without SIG; `say(entry, level, text)` writes to the event log, `refused(entry, why, said)` to the history that a hook does not allow a restart, with what it has printed.
+    """
 
     reactor: Reactor
     children: Children
     outputs: Outputs
     signals: Mapping[int, str]
     say: Callable[[Entry, str, str], None]
+    refused: Callable[[Entry, str, Sequence[str]], None]
 
 
 class Hook(ChildRun):

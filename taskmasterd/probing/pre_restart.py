@@ -40,6 +40,7 @@ class PreRestartRun:
         command = hook_of(entry.policy.pre_restart)
         self.hook = Hook(context, entry, PRE_RESTART, self._ended)
         self._timer = context.reactor.call_later(command.timeout_s, lambda: self._is_late(command.timeout_s))
+        self._reason = reason
         self._refused = REFUSED.get(reason, "not restarted")
         context.say(entry, "info", f"running {PRE_RESTART}")
         words = ChildCommand(command.words, command.shell, command.user or None)
@@ -64,7 +65,10 @@ class PreRestartRun:
             self._context.say(self._entry, "info", f"{PRE_RESTART} done")
             done("")
             return
-        said = "; ".join(result.output[-MOST_SAID:])
-        because = f"{PRE_RESTART}: {self._late or result.text}{': ' if said else ''}{said}"
+        lines = result.output[-MOST_SAID:]
+        said, how = "; ".join(lines), f"{PRE_RESTART}: {self._late or result.text}"
+        because = f"{how}{': ' if said else ''}{said}"
         self._context.say(self._entry, "warning", f"{self._refused}: {because}")
+        if self._reason not in REFUSED:  # else who has asked notes it, with a word of its own
+            self._context.refused(self._entry, f"{self._refused}: {how}", lines)
         done(because)

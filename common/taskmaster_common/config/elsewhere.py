@@ -144,8 +144,22 @@ def udp_address(text: str) -> tuple[str, int] | None:
 
 
 def shown(text: str) -> str:
-    """Return a target of output for people: a command as it is written."""
-    return f"{LOGGER} {elsewhere_of(text).command_text}" if text.startswith(f"{LOGGER} ") else text
+    """Return a target of output for people, as it is written: `| s6-log .`, `syslog`, `{syslog: {facility: local3, severity: 5}}`."""
+    target = elsewhere_of(text)
+    if target.kind == LOGGER:
+        return f"{LOGGER} {target.command_text}"
+    values = target.to_data()
+    given = [f"{name}: {_scalar(values[name])}" for name in NAMES[target.kind] if name in values]
+    if target.errors != AS_STDOUT:
+        given = [each for each in given if not each.startswith("severity: ")]
+        given.append(f"severity: {{stdout: {target.severity}, stderr: {target.errors}}}")
+    return f"{{{target.kind}: {{{', '.join(given)}}}}}" if given else target.kind
+
+
+def _scalar(value: object) -> str:
+    """Return a value as YAML has it."""
+    text = str(value)
+    return text if text.isalnum() else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 EVENTS_TAG = "taskmasterd"

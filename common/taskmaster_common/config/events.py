@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 OF_PROCESSES = (
     *("started", "ready", "running", "exited", "failed", "backoff", "fatal", "done"),
     *("signalled", "stopping", "killed", "lost", "stuck", "stopped", "adopted"),
-    *("unhealthy", "healthy", "waiting", "blocked", "missed", "skipped", "recycled", "attach", "rolled"),
+    *("unhealthy", "healthy", "waiting", "blocked", "missed", "skipped", "recycled", "refused", "attach", "rolled"),
     *("disabled", "enabled", "scaled", "watch"),
 )
 """What happens to a process, or, from `rolled` on, to the processes of a program."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from taskmaster_common.config import LIKE_THE_DAEMON
-from taskmaster_common.config.words import is_elsewhere, value_files
+from taskmaster_common.config.words import is_elsewhere, is_logger, value_files
 from taskmaster_common.errors import RequestError
 from taskmaster_common.protocol import end
 from taskmasterd.control.replies import MORE
@@ -40,7 +40,10 @@ USAGE = 2
 
 
 def _shown(target: str) -> str:
-    return elsewhere.shown(target) if is_elsewhere(target) else target
+    """Return where a stream goes: a path, the command of a logger, or where to read what goes elsewhere."""
+    if is_logger(target):
+        return elsewhere.shown(target)
+    return elsewhere.where(target) if is_elsewhere(target) else target
 
 
 def show(call: Call) -> Steps[None]:

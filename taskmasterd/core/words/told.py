@@ -174,6 +174,11 @@ def _any(record: Fields, _signals: Signals) -> str:
     return f"{record.get('reason') or ''}{asked_text(record.get('by'))}".removeprefix(", ")
 
 
+def _refused(record: Fields, _signals: Signals) -> str:
+    said = "; ".join(record.get("words") or ())
+    return f"{record['reason']}{': ' if said else ''}{said}"
+
+
 def _in_brackets(record: Fields) -> str:
     return f" ({record['reason']})" if record.get("reason") else ""
 
@@ -196,6 +201,7 @@ TEXTS: Mapping[str, Callable[[Fields, Signals], str]] = {
     "done": _done,
     "signalled": _signalled,
     "attach": _attach,
+    "refused": _refused,
     "stopping": _stopping,
     "killed": _killed,
     "stuck": _stuck,

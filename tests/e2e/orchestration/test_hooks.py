@@ -255,6 +255,12 @@ def test_pre_restart_says_whether_a_restart_may_stop_what_runs(daemon: Daemon) -
     assert daemon.ctl("restart", "web").returncode == 0
     assert of(daemon)["pid"] != first["web"]
     assert trace(daemon) == ["restart", "reload", "restart"]
+    told = daemon.ctl("events", "--event", "refused").stdout.splitlines()
+    assert [line.partition("refused")[2].strip() for line in told] == [
+        *["not restarted: pre_restart: exit 1: bad line"] * 2,
+        "not restarted: pre_restart: timed out after 0.3s",
+    ]
+    assert "refused: not restarted: pre_restart: timed out" in daemon.ctl("why", "slow").stdout
     assert not carrying(deaf.replace(" ", "\0"))
 
 

@@ -104,6 +104,10 @@ def test_a_line_is_a_message_in_the_local_form_on_a_unix_socket(
     assert len(cut) == 8192
     assert cut.endswith(b"x\xe2\x80\xa6")
     assert "syslog" in daemon.ctl("logs", "web").stderr
+    shown = daemon.ctl("show", "web").stdout
+    assert re.search(rf"\n    stdout +{{syslog: {{to: \"unix:{log.path}\", facility: local3}}}}\n", shown), shown
+    assert f"syslog at unix:{log.path}, as web" in shown.split("log files:")[1]
+    assert "stream=" not in shown
 
 
 def test_a_message_by_udp_is_whole_and_says_whose_it_is(daemon: Daemon, receivers: Callable[..., Receiver]) -> None:

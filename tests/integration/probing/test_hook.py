@@ -43,6 +43,7 @@ class Hooks:
             stage.outputs,
             SIGNALS,
             lambda entry, level, text: stage.said.append((level, f"{entry.canonical} {text}")),
+            print,
         )
 
     def begin(self, script: str, name: str = "pre_start", **call: Any) -> Hook:

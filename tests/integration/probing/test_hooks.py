@@ -41,7 +41,7 @@ class Slot:
         """Return what a daemon makes that begins."""
         stage = self.stage
         context = HookContext(
-            stage.reactor, stage.children, stage.outputs, SIGNALS, lambda *said: stage.said.append(said[1:])
+            stage.reactor, stage.children, stage.outputs, SIGNALS, lambda *said: stage.said.append(said[1:]), print
         )
         return Hooks(context, lambda _entry, event: self.events.append(event), self._remember, lambda: False)
 

@@ -181,6 +181,8 @@ SAID = [
     (("denied", {"reason": "refused 9 more requests of uid 7 within a minute", "by": {"uid": 7}}), "refused 9 more requests of uid 7 within a minute"),
     (("watch", {"reason": "paused: x changes whenever web starts; ignore it"}), "paused: x changes whenever web starts; ignore it"),
     (("recycled", {"pid": 7, "reason": "age 12h"}), "age 12h"),
+    (("refused", {"reason": "not restarted: pre_restart: exit 1", "words": ["bad", "line"]}), "not restarted: pre_restart: exit 1: bad; line"),
+    (("refused", {"reason": "not restarted: pre_restart: exit 1"}), "not restarted: pre_restart: exit 1"),
     (("attach", {"by": {"uid": 7, "pid": 8}, "read_only": True}), "by uid 7, read-only"),
     (("attach", {"by": {"uid": 7}, "after": 2.5, "typed": 9}), "ended by uid 7, after 2.5s, 9 bytes typed"),
     (("signalled", {"pid": 7, "signal": "HUP", "reason": "unhealthy"}), "HUP to its leader: unhealthy"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from taskmaster_common.config.elsewhere import address_problem, addressed, elsewhere_of, where
+from taskmaster_common.config.elsewhere import address_problem, addressed, elsewhere_of, shown, where
 from taskmaster_common.errors import ConfigError
 from tests.support.host import load, program, program_problems
 
@@ -242,3 +242,20 @@ def test_a_logger_that_cannot_be_executed_is_worth_a_warning_as_the_program_itse
     assert len(found("stdout: '| loger', stderr: stdout")) == 1
     assert found("stdout: '| logger'") == []
     assert found("stdout: {pipe: loger -t x, shell: true}") == []
+
+
+@pytest.mark.parametrize(
+    ("written", "shown_as"),
+    [
+        ("syslog", "syslog"),
+        ("journal", "journal"),
+        ("'| s6-log .'", "| s6-log ."),
+        ("{syslog: {facility: local3, severity: notice}}", "{syslog: {facility: local3, severity: 5}}"),
+        ("{journal: {tag: a-b, severity: {stderr: err}}}", '{journal: {tag: "a-b", severity: {stdout: 6, stderr: 3}}}'),
+        ("{syslog: {to: 'udp:127.0.0.1:514'}}", '{syslog: {to: "udp:127.0.0.1:514"}}'),
+    ],
+)
+def test_where_a_stream_goes_is_shown_as_it_is_written(written: str, shown_as: str) -> None:
+    target = program(f"stdout: {written}").output.stdout
+    assert shown(target) == shown_as
+    assert program(f"stdout: {written if shown_as.startswith('|') else shown_as}").output.stdout == target
