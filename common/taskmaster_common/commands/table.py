@@ -31,7 +31,7 @@ from taskmaster_common.commands.grammar import (
     Request,
 )
 from taskmaster_common.errors import RequestError
-from taskmaster_common.text.nearest import nearest
+from taskmaster_common.text.nearest import begun, nearest
 from taskmaster_common.text.units import parse_seconds
 
 TYPE_CHECKING = False
@@ -247,7 +247,7 @@ def command(name: str) -> Command:
 def _suggestion(name: str) -> str:
     if name in INSTEAD:
         return f"; {INSTEAD[name]}"
-    near = nearest(name, (*_BY_NAME, *ALIASES))
+    near = begun(name, known := (*_BY_NAME, *ALIASES)) or nearest(name, known)
     return f"; did you mean {near}?" if near else ""
 
 

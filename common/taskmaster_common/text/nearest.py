@@ -38,6 +38,12 @@ def nearest(word: str, candidates: Iterable[str]) -> str:
     return best
 
 
+def begun(word: str, candidates: Iterable[str]) -> str:
+    """Return the only candidate that begins with `word`, or "" when there are none or several."""
+    found = [candidate for candidate in candidates if word and candidate.startswith(word)]
+    return found[0] if len(found) == 1 else ""
+
+
 def hint(word: str, candidates: Iterable[str], most: int = FEW) -> str:
     """Return what follows a word that is none of these: `; did you mean NAME?`, all of them where there are few, or ""."""
     known = tuple(candidates)

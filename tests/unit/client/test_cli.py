@@ -87,6 +87,7 @@ def test_aliases_and_client_flags_do_not_travel(path: str) -> None:
     ("words", "exit_code", "says"),
     [
         (["statsu"], 2, 'unknown verb "statsu"; did you mean status?'),
+        (["stat"], 2, 'unknown verb "stat"; did you mean status?'),
         (["stop"], 2, "stop needs a name"),
         (["stop", "--nowait", "web"], 2, "did you mean --no-wait?"),
         (["--jsno", "status"], 2, "did you mean --json?"),
