@@ -81,4 +81,5 @@ def test_a_time_that_has_passed_is_now(reactor: Reactor) -> None:
     timer = CalendarTimer(reactor, called.append)
     timer.arm(time.time() - 1000)
     turns_until(reactor, lambda: called)
+    assert len(called) == 1
     timer.close()
