@@ -17,6 +17,7 @@ from taskmaster_common.schema import MAX_FILE, File, Step, Surroundings, User
 from taskmasterd.fallbacks import limit
 from taskmasterd.ondemand import on_demand
 from taskmasterd.system.loop.signals import signal_numbers
+from taskmasterd.system.paths.bound import trusted
 from taskmasterd.system.paths.executable import flaw
 from taskmasterd.system.paths.trail import open_recording
 from taskmasterd.system.users import account, group_id, member_ids
@@ -45,7 +46,6 @@ else:
 MAX_ID = 2**32 - 2
 """The largest uid and gid; the next one means \"no change\" to chown(2)."""
 
-OVERFLOW_UID = "/proc/sys/kernel/overflowuid"
 _SHORTAGE = (errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 
 
@@ -195,21 +195,6 @@ def members(group: str) -> Sequence[int]:
         return member_ids(group)
     except LookupError:
         return ()
-
-
-def trusted() -> tuple[int, ...]:
-    """Return root, and the uid that stands for unmapped users of this user namespace. Source: user_namespaces(7).
-
-    Unmapped users own what was mounted from outside, such as the root directory; nobody inside can act as one of them.
-    """
-    try:
-        with open("/proc/self/uid_map", encoding="ascii") as ranges, open(OVERFLOW_UID, encoding="ascii") as number:
-            nobody = int(number.read())
-            inside = [tuple(map(int, line.split())) for line in ranges]
-    except (OSError, ValueError):
-        return (0,)
-    mapped = any(first <= nobody < first + count for first, _, count in inside)
-    return (0,) if mapped else (0, nobody)
 
 
 class _Cache:

@@ -16,6 +16,7 @@ from taskmaster_common.errors import SystemFailure, TaskmasterError, system_reas
 from taskmaster_common.paths import MAX_SOCKET_PATH
 from taskmasterd.control.listener import BACKLOG
 from taskmasterd.system.loop.sockets import socket
+from taskmasterd.system.paths.bound import bind_path
 from taskmasterd.system.paths.held import Held
 from taskmasterd.system.paths.locks import AlreadyRunningError
 from taskmasterd.system.paths.rights import set_rights
@@ -49,7 +50,7 @@ def listen_on(path: str, mode: int, gid: int | None, who: Account | None) -> soc
         group = gid if gid is not None or who is None else who.gid
         with ActingAs(who, group), Held(path, OP) as held:
             _remove_stale(held)
-            _bind(listener, path, mode, group)
+            _bind(listener, bind_path(held, OP), mode, group)
             set_rights(held, OP, mode, gid=group)
         listener.listen(BACKLOG)
     except OSError as error:

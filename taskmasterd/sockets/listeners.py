@@ -13,6 +13,7 @@ import stat
 from taskmaster_common.errors import SystemFailure, system_reason
 from taskmaster_common.records import Record
 from taskmasterd.system.loop.sockets import socket
+from taskmasterd.system.paths.bound import bind_path
 from taskmasterd.system.paths.held import Held
 from taskmasterd.system.paths.rights import set_rights
 
@@ -95,10 +96,11 @@ def _bind_inet(made: socket.socket, address: str) -> None:
 
 def _bind_file(made: socket.socket, path: str, backlog: int, rights: FileRights) -> Inode:
     with Held(path, OP) as held:
-        suffix = _make_room(held)
+        name = bind_path(held, OP)
+        suffix = _make_room(held, name)
         umask = os.umask(0o177)
         try:
-            made.bind(path + suffix)
+            made.bind(name + suffix)
         finally:
             os.umask(umask)
         inode = None
@@ -115,15 +117,15 @@ def _bind_file(made: socket.socket, path: str, backlog: int, rights: FileRights)
         return inode
 
 
-def _make_room(held: Held) -> str:
-    """Return what follows the path in the name of the new file: nothing, or ASIDE if it is to replace a stale one.
+def _make_room(held: Held, name: str) -> str:
+    """Return what follows `name`, by which bind(2) goes, in that of the new file: nothing, or ASIDE if it is to replace a stale one.
 
     Where that name would be too long the stale one goes first.
     """
     held.discard(ASIDE)
     if not _stale(held):
         return ""
-    if len(os.fsencode(held.path + ASIDE)) <= MOST_PATH:
+    if len(os.fsencode(name + ASIDE)) <= MOST_PATH:
         return ASIDE
     held.unlink()
     return ""

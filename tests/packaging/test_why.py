@@ -30,7 +30,7 @@ SOURCES = (
     "survival/disk/writer.py survival/guardian_loss.py survival/handover.py survival/start_state.py survival/takeover.py",
     "survival/upgrade.py installed.py control/verbs/act.py core/words/view.py probing/health.py probing/hooks.py processes/ends.py",
     "system/limits/running.py system/limits/steps.py system/paths/executable.py system/paths/held.py system/paths/locks.py",
-    "system/paths/rights.py system/paths/rundir.py system/paths/walk.py system/spawner/child.py system/spawner/spec.py",
+    "system/paths/bound.py system/paths/rights.py system/paths/rundir.py system/paths/walk.py system/spawner/child.py system/spawner/spec.py",
     "system/spawner/start.py system/spawner/texts.py system/spawner/variables.py system/users.py terminals/inputs.py",
 )
 """Where reasons are put into words, below taskmasterd/."""

@@ -18,6 +18,7 @@ from taskmasterd.probing.announced.kept import kept_as
 from taskmasterd.probing.text.message import NOTHING, message_in
 from taskmasterd.system.loop.reactor import READ
 from taskmasterd.system.loop.sockets import socket
+from taskmasterd.system.paths.bound import bind_path
 from taskmasterd.system.paths.held import Held, unlink_own
 
 TYPE_CHECKING = False
@@ -130,7 +131,7 @@ def _bind(channel: socket.socket, held: Held, owner: tuple[int, int] | None) -> 
         held.unlink()
     umask = os.umask(0o177)
     try:
-        channel.bind(held.path)
+        channel.bind(bind_path(held, OP))
     finally:
         os.umask(umask)
     fd = held.open(os.O_PATH)

@@ -14,16 +14,38 @@ import pytest
 
 from taskmaster_common.config.sockets import Socket, socket_rows
 from taskmaster_common.errors import SystemFailure
+from taskmasterd.control import socket_file
+from taskmasterd.probing.announced import notify
 from taskmasterd.sockets import listeners
 from taskmasterd.sockets.listeners import ASIDE, FileRights, NewListener
 from taskmasterd.sockets.parked import park, unpark
+from taskmasterd.system.paths import bound
+from taskmasterd.system.paths.bound import bind_path
+from taskmasterd.system.paths.held import Held
 from taskmasterd.system.users import account
 from tests.support.listening import IPV6, is_open, occupied, own_host
 from tests.support.model import program
 from tests.support.wait import wait_until
 
 LONGEST = 107
+NOBODY = 65_534
 Open = Callable[..., NewListener]
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give directories away")
+
+
+def listen_once(path: str) -> None:
+    """Open the socket of a program, and close it; its file stays."""
+    os.close(listeners.open_listener(path, 5, FileRights(0o600)).fd)
+
+
+def control_once(path: str) -> None:
+    """Open the control socket, and close it; its file stays."""
+    socket_file.listen_on(path, 0o600, None, None).close()
+
+
+def notify_once(path: str) -> None:
+    """Open the socket of `ready: notify`, and close it; its file stays."""
+    os.close(notify.bind(path, None)["fd"])
 
 
 @pytest.fixture
@@ -110,6 +132,90 @@ def test_what_somebody_else_has_is_left_alone(listen: Open, tmp_path: Path) -> N
     assert (tmp_path / "own").read_text() == "another's"
     with pytest.raises(SystemFailure, match="another file"):
         listeners.change(made.fd, str(tmp_path / "own"), made.inode, 5, FileRights(0o600))
+
+
+@pytest.fixture
+def his(short_dir: Path) -> Path:
+    """Return a directory in a directory of another user."""
+    theirs = short_dir / "theirs"
+    (theirs / "his").mkdir(parents=True)
+    os.chown(theirs, NOBODY, NOBODY)
+    return theirs / "his"
+
+
+@needs_root
+@pytest.mark.parametrize("bind", [listen_once, control_once, notify_once])
+def test_a_way_that_another_user_changes_meanwhile_does_not_lead_roots_socket_elsewhere(
+    his: Path, short_dir: Path, monkeypatch: pytest.MonkeyPatch, bind: Callable[[str], None]
+) -> None:
+    victim, moved = short_dir / "victim", his.with_name("moved")
+    victim.mkdir()
+
+    def name_and_exchange(held: Held, op: str) -> str:
+        name = bind_path(held, op)
+        his.rename(moved)
+        his.symlink_to(victim)
+        return name
+
+    for module in (listeners, socket_file, notify):
+        monkeypatch.setattr(module, "bind_path", name_and_exchange)
+    bind(str(his / "s"))
+    assert [each.name for each in victim.iterdir()] == []
+    assert [each.name for each in moved.iterdir()] == ["s"]
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("way", "by_path"),
+    [
+        ("ours", True),
+        ("ours/of-his", True),
+        ("ours/link", True),
+        ("sticky/ours", True),
+        ("sticky/of-his", False),
+        ("group/ours", False),
+        ("public/ours", False),
+        ("of-his/ours", False),
+        ("sticky/his-link", False),
+        ("ours/into-his", False),
+    ],
+)
+def test_a_socket_is_bound_by_its_path_where_only_root_can_change_the_way(
+    listen: Open, short_dir: Path, way: str, by_path: bool
+) -> None:
+    for name, mode in (("ours", 0o755), ("sticky", 0o1777), ("group", 0o775), ("public", 0o777), ("of-his", 0o755)):
+        (short_dir / name / "ours").mkdir(parents=True)
+        (short_dir / name / "of-his").mkdir()
+        os.chown(short_dir / name / "of-his", NOBODY, NOBODY)
+        (short_dir / name).chmod(mode)
+    os.chown(short_dir / "of-his", NOBODY, NOBODY)
+    (short_dir / "ours" / "link").symlink_to("../ours")
+    (short_dir / "ours" / "into-his").symlink_to(short_dir / "of-his" / "ours")
+    (short_dir / "sticky" / "his-link").symlink_to(short_dir / "ours" / "of-his")
+    os.chown(short_dir / "sticky" / "his-link", NOBODY, NOBODY, follow_symlinks=False)
+    path = short_dir / way / "s"
+    for _ in range(2):  # the second one replaces a stale one
+        made = listen(str(path))
+        with socket.socket(fileno=os.dup(made.fd)) as same:
+            assert same.getsockname().startswith(f"{short_dir}/" if by_path else "/proc/self/fd/")
+            assert made.inode == (path.stat().st_dev, path.stat().st_ino)
+            assert is_open(str(path))
+            assert [each.name for each in path.parent.resolve().iterdir() if each.name.startswith("s")] == ["s"]
+        listeners.refuse_clients(made.fd)
+
+
+@needs_root
+def test_where_root_cannot_name_a_socket_safely_there_is_none(
+    listen: Open, his: Path, short_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bound, "MAX_SOCKET_PATH", 10)
+    with pytest.raises(SystemFailure, match=r"others can change the way to it, and its name is \d+ bytes too long"):
+        listen(str(his / "s"))
+    monkeypatch.setattr(Held, "address", property(lambda held: held.path))
+    with pytest.raises(SystemFailure, match="others can change the way to it, and without /proc"):
+        listen(str(his / "s"))
+    assert list(his.iterdir()) == []
+    listen(str(short_dir / "s"))
 
 
 def test_an_address_without_a_host_takes_clients_of_both_families_and_udp_is_not_shared(listen: Open) -> None:
