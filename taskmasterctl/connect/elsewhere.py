@@ -38,7 +38,7 @@ def own_daemon(tried: Sequence[str], environment: Mapping[str, str]) -> tuple[st
 
 
 def listening(pid: int) -> list[str]:
-    """Return the paths of the UNIX sockets on which a process listens; [] without /proc."""
+    """Return the paths of the UNIX sockets on which a process listens, without those by a descriptor of its own; [] without /proc."""
     try:
         held = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
         with open("/proc/net/unix", "rb") as file:
@@ -52,7 +52,8 @@ def listening(pid: int) -> list[str]:
         if len(row) == 8
         and int(row[3], 16) & LISTENING
         and f"socket:[{row[6].decode()}]" in held
-        and row[7][:1] == b"/"
+        and row[7].startswith(b"/")
+        and not row[7].startswith(b"/proc/self/fd/")
     ]
 
 

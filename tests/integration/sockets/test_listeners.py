@@ -14,6 +14,7 @@ import pytest
 
 from taskmaster_common.config.sockets import Socket, socket_rows
 from taskmaster_common.errors import SystemFailure
+from taskmasterctl.connect import elsewhere
 from taskmasterd.control import socket_file
 from taskmasterd.probing.announced import notify
 from taskmasterd.sockets import listeners
@@ -216,6 +217,25 @@ def test_where_root_cannot_name_a_socket_safely_there_is_none(
         listen(str(his / "s"))
     assert list(his.iterdir()) == []
     listen(str(short_dir / "s"))
+
+
+@needs_root
+def test_a_client_is_sent_to_no_path_that_only_the_daemon_can_use(listen: Open, his: Path, short_dir: Path) -> None:
+    listen(str(his / "s"))
+    listen(str(short_dir / "s"))
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:  # a client looks at the daemon, and no process at itself
+        try:
+            os.write(write, "\n".join(elsewhere.listening(os.getppid())).encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    os.waitpid(child, 0)
+    with open(read, encoding="utf-8") as answer:
+        found = answer.read().split("\n")
+    assert str(short_dir / "s") in found
+    assert [path for path in found if path.startswith("/proc/")] == []
 
 
 def test_an_address_without_a_host_takes_clients_of_both_families_and_udp_is_not_shared(listen: Open) -> None:
