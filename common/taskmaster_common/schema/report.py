@@ -5,7 +5,7 @@ the same position is reported once: a mistake in `defaults:` or under an anchor 
 use it.
 
 Each text has a public twin for the event log and for clients that may not see values of env. The twin has no source
-line; if its reason could contain a value of env, it names only the place.
+line; if its reason could contain a value of env, it names only the place. A check that quotes no value says so (`no_value`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from taskmaster_common.errors import ConfigError
 MAX_PROBLEMS = 1000
 MAX_SHOWN_LINE = 160
 MAX_SHOWN_VALUE = 60
+MAX_SHOWN_REASON = 500
+"""Longest reason in a public twin below `env`, characters: it has a path, and all of them go to the event log."""
 HIDDEN = "something is wrong here; `taskmasterd -t -c FILE` shows it to root and the daemon's user"
 NOT_YAML = "not YAML"
 ENV = "env"
@@ -78,9 +80,18 @@ class Report:
         return first
 
     def error(
-        self, at: Position, place: str, reason: str, first: Position | None = None, example: tuple[str, ...] = ()
+        self,
+        at: Position,
+        place: str,
+        reason: str,
+        first: Position | None = None,
+        example: tuple[str, ...] = (),
+        *,
+        no_value: bool = False,
     ) -> None:
         """Add a problem; `first` is a second position to show, `example` are lines that show how to write it.
+
+        `no_value`: place and reason contain no value of env, so everybody may read them.
 
         Raises ConfigError if there are too many.
         """
@@ -89,7 +100,7 @@ class Report:
             lines.extend(_excerpt(first, with_file=first.source is not at.source))
         lines.extend(_excerpt(at))
         lines.extend(visible(f"        {line}") for line in example)
-        public = _heading(at, "error", *_public(place, reason))
+        public = _heading(at, "error", *(_short(place, reason) if no_value else _public(place, reason)))
         self._problems.setdefault(_key(at, reason), ("\n".join(lines), public))
         if len(self._problems) >= MAX_PROBLEMS:
             more = f"{at.source.shown}: error: too many problems; the rest is not listed"
@@ -99,11 +110,11 @@ class Report:
         """Add a problem of a whole file."""
         self._problems.setdefault((order, -1, -1, f"{shown}: {reason}"), _of_file(shown, "error", reason))
 
-    def warn(self, at: Position, place: str, reason: str) -> None:
-        """Add a warning; after MAX_PROBLEMS they are dropped."""
+    def warn(self, at: Position, place: str, reason: str, *, no_value: bool = False) -> None:
+        """Add a warning, `no_value` as in `error`; after MAX_PROBLEMS they are dropped."""
         if len(self._warnings) < MAX_PROBLEMS:
             lines = [_heading(at, "warning", place, reason), *_excerpt(at)]
-            public = _heading(at, "warning", *_public(place, reason))
+            public = _heading(at, "warning", *(_short(place, reason) if no_value else _public(place, reason)))
             self._warnings.setdefault(_key(at, reason), ("\n".join(lines), public))
 
     def warn_file(self, shown: str, reason: str, order: int = 0) -> None:
@@ -148,6 +159,10 @@ def _public(place: str, reason: str) -> tuple[str, str]:
         return place[: f"{place}.".index(f".{ENV}.", len("programs")) + len(f".{ENV}")], HIDDEN
     known = section == "include" or (not section and not reason.startswith(NOT_YAML) and '"' not in reason)
     return (section, reason) if known else ("", HIDDEN)
+
+
+def _short(place: str, reason: str) -> tuple[str, str]:
+    return place, reason if len(reason) <= MAX_SHOWN_REASON else reason[: MAX_SHOWN_REASON - 3] + "..."
 
 
 def _key(at: Position, reason: str) -> tuple[int, int, int, str]:

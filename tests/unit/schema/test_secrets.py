@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from taskmaster_common.errors import ConfigError
+from taskmaster_common.schema import File
+from taskmaster_common.schema.report import MAX_SHOWN_REASON
 from tests.support.host import load
 
 SECRET = "hunter2"
@@ -77,3 +79,38 @@ def test_a_public_warning_has_no_line_of_the_file() -> None:
     assert SECRET in loaded.warnings[0]
     assert loaded.public_warnings == (loaded.warnings[0].splitlines()[0],)
     assert SECRET not in loaded.public_warnings[0]
+
+
+MISSING = "programs.web.env.DB_PASSWORD: /etc/tm/password: no such file or directory"
+
+
+def test_a_public_text_says_which_file_of_a_value_is_missing() -> None:
+    """As the start of that program does."""
+    text = "programs: {web: {cmd: x, env: {P: hunter2, DB_PASSWORD: {file: password}}}}"
+    assert [line.partition(": error: ")[2] for line in public(text)] == [MISSING]
+    loaded = load(text, lenient_users=True)
+    assert [line.partition(": warning: ")[2] for line in loaded.public_warnings] == [MISSING]
+
+
+def test_a_public_text_quotes_nothing_of_a_file_that_is_a_value() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load("programs: {web: {cmd: x, env: {A: {file: a}}}}", {"/etc/tm/a": f"{SECRET}\0"})
+    (line,) = caught.value.public
+    assert line.endswith("programs.web.env.A: /etc/tm/a: a NUL byte cannot be part of a value")
+
+
+def test_a_public_text_below_env_is_bounded() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load("programs: {web: {cmd: x, env: {A: {file: " + "a/" * 1000 + "b}}}}")
+    (line,) = caught.value.public
+    assert line.endswith("...")
+    assert len(line.partition("programs.web.env.A: ")[2]) == MAX_SHOWN_REASON
+
+
+def test_a_public_warning_names_the_file_that_everybody_can_read() -> None:
+    files = {"/etc/tm/password": File(SECRET.encode(), 0o644)}
+    loaded = load("programs: {web: {cmd: x, env: {DB_PASSWORD: {file: password}}}}", files)
+    (line,) = loaded.public_warnings
+    assert line.endswith(
+        "programs.web.env.DB_PASSWORD: everybody can read /etc/tm/password; chmod o-r /etc/tm/password"
+    )

@@ -64,7 +64,7 @@ class EnvironmentCheck:
         file, place = self._files.look(path, is_value=True), program.place(f"env.{name}")
         at = program.at(f"env.{name}")
         if not self._told(path, file, at, place) and file.public and like_a_secret(name):
-            self._report.warn(at, place, f"everybody can read {path}; chmod o-r {path}")
+            self._report.warn(at, place, f"everybody can read {path}; chmod o-r {path}", no_value=True)
 
     def _told(self, path: str, file: EnvFile, at: Node, place: str, *, optional: bool = False) -> bool:
         """Report what is wrong with a file; return whether nothing more is known of it."""
@@ -72,9 +72,9 @@ class EnvironmentCheck:
             lenient = file.unknown or self._host.lenient_users or self._host.decided_by_others(path)
             doubt = unexpanded_name(path) if file.missing else ""
             problem = f"{file.problem}; {doubt}" if doubt else file.problem
-            (self._report.warn if lenient else self._report.error)(at, place, problem)
+            (self._report.warn if lenient else self._report.error)(at, place, problem, no_value=True)
         if file.hidden:
-            self._report.warn(at, place, f"{self._reader}, as whom taskmasterd runs, cannot read {path}")
+            self._report.warn(at, place, f"{self._reader}, as whom taskmasterd runs, cannot read {path}", no_value=True)
         return bool(file.problem)
 
     def _check_literal(self, program: Program) -> None:
