@@ -297,9 +297,7 @@ def _probes(
     """Return what asks programs, listens to them and runs their hooks; each is made when a program needs it."""
     asking = Made(lambda: _asking(base, performer, born()))
     checks = Made(lambda: _health(base, bus, supervisor, performer, asking()))
-    becoming = Made(
-        lambda: _readiness(bus, performer, asking(), lambda entry: checks().heard(entry), base.proofs.socket)
-    )
+    becoming = Made(lambda: _readiness(bus, performer, asking(), checks, writer.changed, base.proofs.socket))
     return Probes(born, becoming, checks, Made(lambda: _hooks(base, bus, supervisor, performer, born(), writer)))
 
 
@@ -375,10 +373,15 @@ def _rolls(supervisor: Supervisor, base: Foundation) -> rolling.Rolls:
 
 
 def _readiness(
-    bus: Bus, performer: Performer, asking: Asking, on_watchdog: Callable[[Entry], None], socket: str
+    bus: Bus,
+    performer: Performer,
+    asking: Asking,
+    checks: Made[HealthChecks],
+    remember: Callable[[Entry], None],
+    socket: str,
 ) -> Readiness:
     """Return what finds out when instances become ready, as a member of the bus."""
-    made = readiness.Readiness(asking, performer.deliver, on_watchdog, socket)
+    made = readiness.Readiness(asking, performer.deliver, lambda entry: checks().heard(entry), remember, socket)
     bus.join(BusMember(REACT, changed=made.changed, added=made.added, gone=made.forget))
     return made
 

@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 
 FIRST_TRIES_S = (0.1, 0.2, 0.4, 0.8)
 """Moments of the first tries, seconds after the exec; the others follow at the interval."""
+LEAST_PAUSE_S = 1.0
+"""Least time between two writes of what an instance says of itself, seconds."""
+UNHEARD = "not heard any more"
 AWAY = "unknown, the daemon was away"
 
 
@@ -53,7 +56,7 @@ class Readiness:
     """All instances that are not ready yet, and the sockets of those that announce it.
 
     `deliver(entry, event)` hands an event to the supervisor, `on_watchdog(entry)` is called when an instance says that it is well.
-    `socket` is the daemon's own, beside which those of programs are.
+    `remember(entry)` has a slot written to the state. `socket` is the daemon's own, beside which those of programs are.
     """
 
     def __init__(
@@ -61,11 +64,14 @@ class Readiness:
         asking: Asking,
         deliver: Callable[[Entry, Event], None],
         on_watchdog: Callable[[Entry], None],
+        remember: Callable[[Entry], None],
         socket: str,
     ) -> None:
         self._asking = asking
         self._deliver = deliver
         self._on_watchdog = on_watchdog
+        self._remember = remember
+        self._remembered: dict[Entry, str] = {}
         self._asked: dict[Entry, _Questions] = {}
         self._channels = Channels(asking.reactor, asking.outputs, socket, self._heard, self._line_read)
         self._starts: dict[Entry, Sequence[tuple[str, int]]] = {}
@@ -101,11 +107,12 @@ class Readiness:
 
     # -- changes
 
-    def changed(self, entry: Entry, _before: Process, _event: Event, after: Process) -> None:
+    def changed(self, entry: Entry, before: Process, _event: Event, after: Process) -> None:
         """Begin to ask an instance that was executed, and stop once it is ready or on its way down."""
-        awaited = after.state == STARTING and after.executed and after.readiness == AWAITED
+        awaited = _is_awaited(after)
         if awaited and entry not in self._asked:
-            self._ask(entry)
+            if not (_is_awaited(before) and way_of(entry.present.ready) in ANNOUNCED):  # keeps what it has said
+                self._ask(entry)
         elif not awaited and entry in self._asked:
             self._asked.pop(entry).end()
         if not after.alive:
@@ -114,7 +121,7 @@ class Readiness:
     def added(self, entry: Entry) -> None:
         """Go on with an instance of an earlier life."""
         process, way = entry.process, way_of(entry.present.ready)
-        awaited = process.state == STARTING and process.readiness == AWAITED
+        awaited = process.state == STARTING and process.readiness == AWAITED  # be it executed or not
         if way in ANNOUNCED or WATCHDOG in entry.present.health:
             # once what was kept or handed over is known
             self._asking.reactor.call_soon(partial(self._hear_again, entry, way, awaited=awaited))
@@ -140,7 +147,9 @@ class Readiness:
             try:
                 self._channels.bind(entry, ids_of(account_of(entry.present)))
             except TaskmasterError as error:
-                entry.say(f"not heard any more: {error}")
+                entry.say(f"{UNHEARD}: {error}")
+            else:
+                entry.say("" if entry.said.startswith(UNHEARD) else entry.said, entry.ready_tries)
         if missed:
             self._missed(entry)
 
@@ -152,6 +161,7 @@ class Readiness:
 
     def _missed(self, entry: Entry) -> None:
         """Believe what may have been announced while no daemon listened."""
+        entry.say("")
         self._deliver(entry, Ready(entry.process.pid or 0, AWAY, unsure=True))
 
     def _ask(self, entry: Entry) -> None:
@@ -182,8 +192,9 @@ class Readiness:
 
     def _heard(self, entry: Entry, message: Message) -> None:
         pid = entry.process.pid or 0
-        if message.status is not None:
+        if message.status is not None and message.status != entry.said:
             entry.say(message.status)
+            self._note(entry)
         if message.extend_s is not None:
             self._deliver(entry, Extend(pid, self._asking.reactor.now() + message.extend_s))
         if message.ready:
@@ -191,8 +202,20 @@ class Readiness:
         if message.watchdog:
             self._on_watchdog(entry)
 
+    def _note(self, entry: Entry) -> None:
+        """Have what an instance says written, but no more often than once a second."""
+        if entry not in self._remembered:
+            self._remembered[entry] = entry.said
+            self._remember(entry)
+            self._asking.reactor.call_later(LEAST_PAUSE_S, partial(self._note_last, entry))
+
+    def _note_last(self, entry: Entry) -> None:
+        if self._remembered.pop(entry, entry.said) != entry.said:
+            self._note(entry)
+
     def forget(self, entry: Entry) -> None:
         """Ask an instance no more, and close by what it announces."""
+        self._remembered.pop(entry, None)
         questions = self._asked.pop(entry, None)
         self._starts.pop(entry, None)
         if questions:
@@ -213,6 +236,10 @@ class Readiness:
     def resume_kept(self, table: Table, kept: Mapping[str, int]) -> None:
         """Go on with the channels that a guardian has kept: their texts, and their descriptors."""
         self.resume(table, [row_of(text, fd) for text, fd in kept.items()])
+
+
+def _is_awaited(process: Process) -> bool:
+    return process.state == STARTING and process.executed and process.readiness == AWAITED
 
 
 class _Questions:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 NUMBERS = frozenset({"since", "spawned_at", "deadline", "then_at", "judged_at", "hook_at", "ready_at"})
 COUNTS = frozenset({"pid", "tries", "shortages", "starts", "killing", "sick"})
 TEXTS = frozenset({"by", "reason"})
+NOTIFY = "notify"
+"""The way to become ready of what says how it is, by STATUS= of sd_notify(3)."""
 
 
 def entry_to_data(entry: Entry) -> dict[str, Any]:
@@ -49,6 +51,8 @@ def entry_to_data(entry: Entry) -> dict[str, Any]:
     counts = entry.all_counts
     if counts != NOTHING:
         row["counts"] = counts
+    if entry.said and entry.process.pid is not None and NOTIFY in entry.present.ready:
+        row["said"] = entry.said  # nobody can ask for it again
     if entry.removed:
         row["removed"] = True
     if entry.removed or entry.pending:
@@ -73,6 +77,8 @@ def entry_from_data(row: Mapping[str, Any], programs: Mapping[str, ProgramConfig
         raise ValueError(f"a slot of {name!r} has the configuration of {wanted.name!r}")
     entry = Entry(wanted, index, process_from_data(row["process"]))
     entry.count(counts_from_data(row))
+    said = row.get("said")
+    entry.say(said if isinstance(said, str) else "")
     entry.removed = bool(row.get("removed"))
     if "wanted" in row and not entry.removed and name in programs:
         entry.pend(ProgramConfig.from_data(row["newest"]) if "newest" in row else programs[name])

@@ -7,7 +7,7 @@ A slot takes the parts of its configuration that it does not state from the `pro
     {"facts": {...}}                           of the daemon; each line replaces the facts that it names
     {"config": {path, daemon, files, order, groups, alerts}}    `order`: the names of the programs in earlier lines
     {"program": {...}}                         an entry of the configuration, as read or as changed by a reload
-    {"slot": {program, index, process, removed, wanted, newest, current, copy, began, hook}}      `copy`: its live instance
+    {"slot": {program, index, process, said, removed, wanted, newest, current, copy, began, hook}}      `copy`: its live instance
     {"end": [program, index, status]}          the leader of its instance has ended; the next "slot" has the consequences
     {"gone": [program, index]}
     {"spawning": [program, index, boot seconds, [inode of a pipe...]]}      written just before an instance is spawned

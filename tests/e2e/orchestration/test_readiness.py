@@ -250,6 +250,36 @@ def test_after_a_death_of_the_daemon_a_probe_is_asked_again_and_what_may_have_be
     assert {name: each["pid"] for name, each in daemon.status().items()} == pids
 
 
+SAYS = """
+import os, socket, time
+channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+def say(text):
+    channel.sendto(text, os.environ["NOTIFY_SOCKET"])
+say(b"READY=1\\nSTATUS=warm")
+for number in range(50):
+    say(b"STATUS=busy %d" % number)
+say(b"STATUS=serving 3 clients")
+time.sleep(99)
+"""
+"""Is ready, and says more often what it does than a state is written."""
+
+
+@pytest.mark.sweep
+def test_what_a_program_has_said_of_itself_last_outlives_the_daemon(daemon: Daemon) -> None:
+    configure(daemon, web={"cmd": python(SAYS), "ready": "notify"}).start()
+    wait_until(lambda: detail(daemon, "web") == "serving 3 clients")
+    assert daemon.ctl("upgrade").returncode == 0
+    assert (state(daemon, "web"), detail(daemon, "web")) == ("RUNNING", "serving 3 clients")
+    wait_until(lambda: '"said":"serving 3 clients"' in daemon.state_file.read_text())
+    daemon.kill()
+    daemon.start()
+    assert (state(daemon, "web"), detail(daemon, "web")) == ("RUNNING", "serving 3 clients")
+    assert daemon.ctl("restart", "web").returncode == 0
+    wait_until(lambda: detail(daemon, "web") == "serving 3 clients")
+    assert daemon.ctl("stop", "web").returncode == 0
+    assert "serving" not in detail(daemon, "web")
+
+
 @pytest.mark.sweep
 def test_with_a_guardian_what_was_announced_while_there_was_no_daemon_counts(daemon: Daemon) -> None:
     fd = {"cmd": f"{UNTIL_GO}; echo >&3; exec 3>&-; touch told; exec sleep 99", "shell": True, "ready": {"fd": 3}}

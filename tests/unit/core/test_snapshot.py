@@ -45,6 +45,20 @@ FULL = Process(
 )
 
 
+def test_what_an_instance_says_of_itself_is_saved_while_it_lives_and_only_what_it_says_by_notify() -> None:
+    asked, says = program("asked", ready={"tcp": "80"}), program("says", ready={"notify": True})
+    world = World().load(asked, says).settle()
+    for entry in world.table:
+        world.spawn(entry)
+        entry.say("serving 3 clients")
+    assert [entry.said for entry in through_json(world.table, asked, says)] == ["", "serving 3 clients"]
+    for entry in world.table:
+        world.end(entry, code(1))
+    assert [entry.said for entry in through_json(world.table, asked, says)] == ["", ""]
+    row = {**entry_to_data(world.entry("says")), "said": 3}
+    assert entry_from_data(row, {"says": says}).said == "", "of no version"
+
+
 def through_json(table: Table, *programs: ProgramConfig) -> Table:
     """Return the table that comes out of what goes in; `programs` are the configuration of both."""
     found = Table()
