@@ -15,6 +15,7 @@ import select
 import time
 
 from taskmasterd.system.loop.cmodules import signal
+from taskmasterd.system.procfs import read as read_proc
 from taskmasterd.system.procfs import state_of
 
 TYPE_CHECKING = False
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 HANGS_AFTER_S = 0.05
-"""Silence after which a sleeping child counts as hung, seconds; a child that waits for a processor gets STARVED_S."""
+"""Silence after which a child counts as hung that has slept from one look to the next, seconds; any other child gets STARVED_S."""
+LOOKS = 2
+"""Looks at a child within HANGS_AFTER_S: one alone may find it asleep for just that moment."""
 STARVED_S = 1.0
 MOST_HANGS = 3
 """Most children that may hang before the rest of the processes is given up."""
@@ -87,10 +90,22 @@ def _comes_on(read: int, child: int) -> bool:
     until = time.monotonic() + STARVED_S
     poll = select.poll()
     poll.register(read, select.POLLIN)
-    while not poll.poll(HANGS_AFTER_S * 1000):
-        if state_of(child) != "R" or time.monotonic() >= until:
+    asleep = b""
+    while not poll.poll(HANGS_AFTER_S * 1000 / LOOKS):
+        before, asleep = asleep, _asleep(child)
+        if (asleep and asleep == before) or time.monotonic() >= until:
             return bool(poll.poll(0))
     return True
+
+
+def _asleep(child: int) -> bytes:
+    """Return b"" for a child that runs or waits for a processor, else what differs once it has run again.
+
+    Source: proc(5), /proc/pid/status: the counts of context switches.
+    """
+    if state_of(child) == "R":
+        return b""
+    return read_proc(f"/proc/{child}/status").partition(b"\nvoluntary_ctxt_switches:")[2] or b"uncounted"
 
 
 def _answer(pids: Sequence[int], ask: Callable[[int], str], write: int) -> None:

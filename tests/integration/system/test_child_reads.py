@@ -7,10 +7,12 @@ import time
 
 import pytest
 
+from taskmasterd.system import child_reads
 from taskmasterd.system.child_reads import HANGS_AFTER_S, ask_in_child
-from taskmasterd.system.procfs import listing
+from taskmasterd.system.procfs import listing, read
 from tests.support.wait import wait_until
 
+OWN_STATUS = read("/proc/self/status").decode("ascii", "replace")
 pytestmark = pytest.mark.skipif(not listing("/proc/self"), reason="needs /proc")
 
 
@@ -45,3 +47,28 @@ def test_a_child_that_works_is_not_taken_for_hung() -> None:
         return f"is {pid}"
 
     assert ask_in_child([7], work) == {7: "is 7"}
+
+
+def nap(seconds: float) -> str:
+    """Sleep a moment again and again: each look finds the process asleep, but it goes on."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        time.sleep(0.01)
+    return "awake"
+
+
+@pytest.mark.skipif("\nvoluntary_ctxt_switches:" not in OWN_STATUS, reason="nothing counts how often a process has run")
+def test_a_child_that_is_asleep_for_just_a_moment_at_each_look_is_not_taken_for_hung(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(child_reads, "HANGS_AFTER_S", 0.4)
+
+    assert ask_in_child([7], lambda pid: f"{pid} is {nap(0.8)}") == {7: "7 is awake"}
+
+
+def test_a_child_that_only_naps_is_given_up_at_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child_reads, "STARVED_S", 0.1)
+    killed: list[int] = []
+    assert ask_in_child([7], lambda _pid: nap(600.0), killed.append) == {}
+    (hung,) = killed
+    wait_until(lambda: os.waitpid(hung, os.WNOHANG)[0] == hung)
