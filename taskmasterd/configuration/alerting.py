@@ -1,4 +1,4 @@
-"""What `taskmasterd -t` asks the host about alert rules: files with secrets, the local mail server, commands that others may write."""
+"""What `taskmasterd -t` asks the host about alert rules: files with secrets, local servers, commands that others may write."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from taskmaster_common.schema import User
 
 ANSWERS_WITHIN_S = 0.5
+UNIX = "unix:"
 LOCAL_MAIL = ("localhost", 25)
 SENDMAIL = ("/usr/sbin/sendmail", "/usr/lib/sendmail")
 """Where sendmail(8) is, in the order in which mail programs look for it."""
 
 
 def doubts(destination: Mapping[str, Any], user: User | None) -> tuple[tuple[str, bool], ...]:
-    """Return what is wrong with the files of a destination and with the local mail server: (text, whether it is an error)."""
+    """Return what is wrong with the files of a destination, with the local mail server and a local log daemon: (text, whether it is an error)."""
     uid = os.geteuid() if user is None else user.uid
     files = [*destination.get("header_files", {}).values()]
     files += [destination["url_file"]] if "url_file" in destination else []
@@ -32,6 +33,7 @@ def doubts(destination: Mapping[str, Any], user: User | None) -> tuple[tuple[str
         *(doubt for path in files for doubt in _secret(path, uid)),
         *_certificates(destination),
         *_mail(destination),
+        *_log_daemon(destination),
     )
 
 
@@ -61,6 +63,25 @@ def _mail(destination: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
         yield f"sendmail: {path} {'is not executable' if os.path.exists(path) else 'does not exist'}", False
     if (destination.get("host"), destination.get("port")) == LOCAL_MAIL and not _answers():
         yield "no mail server answers at localhost:25", False
+
+
+def _log_daemon(destination: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
+    """Yield why a log daemon gets nothing; of a mail `to` is a list, and of what is sent by UDP nobody knows."""
+    to = destination.get("to")
+    if not isinstance(to, str) or not to.startswith(UNIX):
+        return
+    path = to.removeprefix(UNIX)
+    probe = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        probe.setblocking(False)
+        probe.connect(path)
+    except OSError as error:
+        yield (
+            f"no log daemon listens at {path}: {system_reason(error)}; what is sent there is lost until one does",
+            False,
+        )
+    finally:
+        probe.close()
 
 
 def _answers() -> bool:

@@ -130,6 +130,11 @@ class Sinks:
         ledger = self._ledgers.get(path)
         return ledger.marks if ledger else None
 
+    def loses(self, path: str) -> bool:
+        """Return whether what is written to a path is dropped now."""
+        ledger = self._ledgers.get(path)
+        return ledger is not None and ledger.trouble.present
+
     def reopen_all(self) -> None:
         """Open all paths again: somebody has renamed the files."""
         for sink in self._all():

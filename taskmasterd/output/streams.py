@@ -114,6 +114,7 @@ class Outputs:
         self._reactor = reactor
         self._on_end = self._ended  # one for all pipes
         self._sinks = sinks
+        self.loses = sinks.loses
         self._log_dir = log_dir
         self._null = null
         self.keeper = keeper

@@ -68,7 +68,10 @@ PARTS = {
     "no directory of PATH has it",
 }
 """Parts of messages whose headings have them in other words or whole."""
-WARNED = {"common/taskmaster_common/schema/checks/logs.py": "its lines pass …, which is on a disk"}
+WARNED = {
+    "common/taskmaster_common/schema/checks/logs.py": "its lines pass …, which is on a disk",
+    "taskmasterd/configuration/alerting.py": "no log daemon listens at …",
+}
 """How a warning of `-t` begins that does not explain itself, by its file."""
 UNSEEN = {"not a state file", "is no integer"}
 """What is caught where it is raised."""

@@ -35,7 +35,7 @@ LOOKING = {
     "logs": Help(
         "Look",
         "the last lines that programs wrote",
-        exits="0; 4 unknown name or no daemon",
+        exits="0; 1 nothing of it is in a file (it is in the journal, in syslog, or nowhere; the message says where); 4 unknown name or no daemon",
         details=(
             "Without a TARGET it shows all programs, without --stderr their standard output. Several programs are "
             "shown one after the other; with -f their lines come as they are written, each after the program's "

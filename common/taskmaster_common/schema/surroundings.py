@@ -75,7 +75,7 @@ class Surroundings(Record):
     none for one of so many instances, or "".
     `watched_directories(workingdir, value)` counts, up to some bound, the directories that a value of `watch` means.
     `alert_doubts(destination, user)` yields what is wrong with the files that an alert's destination names, and with its mail
-    server, for that user, None being the daemon itself: (text, whether it is an error). So does `writable_command(word, PATH,
+    server or log daemon, for that user, None being the daemon itself: (text, whether it is an error). So does `writable_command(word, PATH,
     workingdir)` with the file of a command that root runs. `limit_refusals(may_use, uid, cgroup_root)` yields (key, reason) for each value of
     what a program may use that a daemon of that user cannot give it here. `cgroup_problem(path, uid)` says why
     control groups cannot be made below a path, or "". `own_score()` returns the

@@ -33,6 +33,11 @@ else:
     elsewhere = on_demand("taskmaster_common.config.elsewhere")
 
 
+HISTORY = "`taskmasterctl events` shows what has happened, from the history"
+STDERR = "that is the terminal of `taskmasterd -n`, or of a unit of systemd: journalctl -u taskmasterd"
+"""Where else there is something to read."""
+
+
 def logs(call: Call) -> Steps[None]:
     """Show logs, or open them again. Raises RequestError."""
     context, connection, request = call.context, call.connection, call.request
@@ -68,11 +73,10 @@ def _reopen(call: Call, entries: Sequence[Entry]) -> None:
 
 def _event_log(context: Context) -> list[Source]:
     if context.identity.events:
-        raise RequestError(
-            "failed", f"the event log goes to {elsewhere.where(context.identity.events, elsewhere.EVENTS_TAG)}", 1
-        )
+        where = elsewhere.where(context.identity.events, elsewhere.EVENTS_TAG)
+        raise RequestError("failed", f"the event log goes to {where}", 1, (HISTORY,))
     if context.identity.logfile is None:
-        raise RequestError("failed", "the daemon has no log file: it logs to its stderr", 1)
+        raise RequestError("failed", "the daemon has no log file: it logs to its stderr", 1, (STDERR, HISTORY))
     return [("taskmasterd", "log", context.identity.logfile)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from taskmaster_common.config.words import is_elsewhere
 from taskmaster_common.protocol import PROTOCOL_VERSION
 from taskmasterd.core.words.view import process_view
 from taskmasterd.ondemand import on_demand
@@ -11,12 +12,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from taskmaster_common.config import elsewhere
     from taskmasterd.alerts.rules import Alerts
     from taskmasterd.control.context import Context
     from taskmasterd.control.rights import Sight
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.core.words import overlays
 else:
+    elsewhere = on_demand("taskmaster_common.config.elsewhere")
     overlays = on_demand("taskmasterd.core.words.overlays")
 
 MOST_EXPLAINED = 20
@@ -30,11 +33,22 @@ def process_object(context: Context, entry: Entry, sight: Sight) -> dict[str, An
     return sight.process(whole_object(context, entry))
 
 
+def _lost_at(context: Context, entry: Entry) -> str:
+    """Return the address of the log daemon that takes nothing of a slot's output now, or ""."""
+    outputs, output = context.performer.outputs, entry.present.output
+    for stream, target in (("stdout", output.stdout), ("stderr", output.stderr)):
+        if is_elsewhere(target) and outputs.loses(path := outputs.log_path(entry, stream)):
+            return elsewhere.elsewhere_of(path).address
+    return ""
+
+
 def whole_object(context: Context, entry: Entry) -> dict[str, Any]:
     """Return the PROCESS object of an entry, which may name what does not exist for a client."""
     view = process_view(context.supervisor.table, entry, context.reactor.now(), context.identity.signals)
     if entry.wanted.sockets:
         view["sockets"] = context.sockets().view(entry)
+    if entry.process.pid is not None and (address := _lost_at(context, entry)):
+        view["detail"] = "; ".join(filter(None, (view["detail"], f"output is lost: cannot send to {address}")))
     return view
 
 

@@ -110,6 +110,20 @@ def test_a_line_is_a_message_in_the_local_form_on_a_unix_socket(
     assert "stream=" not in shown
 
 
+def test_where_no_log_daemon_listens_the_check_and_the_status_say_so(
+    daemon: Daemon, receivers: Callable[..., Receiver]
+) -> None:
+    path = daemon.home / "log.sock"
+    written(daemon, f"unix:{path}", "while echo up; do sleep 0.1; done")
+    checked = daemon.launch("-t")
+    assert (checked.returncode, f"no log daemon listens at {path}" in checked.stderr + checked.stdout) == (0, True)
+    daemon.start()
+    wait_until(lambda: f"output is lost: cannot send to unix:{path}" in daemon.status()["web"]["detail"])
+    log = receivers(path)
+    wait_until(lambda: bool(log.texts()))
+    wait_until(lambda: "lost" not in daemon.status()["web"]["detail"])
+
+
 def test_a_message_by_udp_is_whole_and_says_whose_it_is(daemon: Daemon, receivers: Callable[..., Receiver]) -> None:
     log = receivers()
     port = log.socket.getsockname()[1]
@@ -278,6 +292,7 @@ def test_the_event_log_goes_to_syslog(daemon: Daemon, receivers: Callable[..., R
     assert (21 * 8 + 3, pid) in lines.values(), "the error"
     refused = daemon.ctl("logs", "--daemon")
     assert (refused.returncode, "syslog at unix:" in refused.stderr) == (1, True)
+    assert "taskmasterctl events" in refused.stderr
     assert not list((daemon.home / "log").glob("taskmasterd.log*"))
     upgrade(daemon)
     wait_until(lambda: any(b"goes on after an upgrade" in each for each in log.texts()))

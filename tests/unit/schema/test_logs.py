@@ -259,3 +259,16 @@ def test_where_a_stream_goes_is_shown_as_it_is_written(written: str, shown_as: s
     target = program(f"stdout: {written}").output.stdout
     assert shown(target) == shown_as
     assert program(f"stdout: {written if shown_as.startswith('|') else shown_as}").output.stdout == target
+
+
+def test_a_log_daemon_to_which_programs_write_is_looked_for_once() -> None:
+    asked: list[object] = []
+
+    def doubts(destination: object, _user: object) -> tuple[tuple[str, bool], ...]:
+        asked.append(destination)
+        return (("nobody is there", False),)
+
+    text = "programs: {a: {cmd: x, stdout: syslog}, b: {cmd: x, stderr: syslog}, c: {cmd: x, stdout: {syslog: {to: 'udp:127.0.0.1:5'}}}}"
+    (said,) = load(text, alert_doubts=doubts).warnings
+    assert "programs.a.stdout: nobody is there" in said
+    assert asked == [{"to": "unix:/dev/log"}]

@@ -56,6 +56,21 @@ def check_tags(programs: Sequence[Program], report: Report) -> None:
             report.warn(first.at("stdout"), first.place("stdout"), f"the tag {tag} is also that of {named}")
 
 
+def check_log_daemons(programs: Sequence[Program], surroundings: Surroundings, report: Report) -> None:
+    """Warn where no log daemon takes what programs write, once for each."""
+    seen: set[str] = set()
+    for program in programs:
+        for key in ("stdout", "stderr"):
+            target = program.config.value(key)
+            if not is_elsewhere(target) or elsewhere_of(target).kind != SYSLOG:
+                continue
+            address = elsewhere_of(target).address
+            if address.startswith("unix:") and address not in seen:
+                seen.add(address)
+                for text, _ in surroundings.alert_doubts({"to": address}, None):
+                    report.warn(program.at(key), program.place(key), text)
+
+
 def check_logs(program: Program, report: Report) -> None:
     """Report keys that have no effect."""
     output = program.config.output

@@ -9,7 +9,7 @@ from taskmaster_common.schema.checks.environment import EnvironmentCheck
 from taskmaster_common.schema.checks.health import check_all, check_health
 from taskmaster_common.schema.checks.hooks import check_hooks
 from taskmaster_common.schema.checks.limits import check_inherited_score, check_limits, check_root, daemons_uid
-from taskmaster_common.schema.checks.logs import check_logs, check_spools, check_tags
+from taskmaster_common.schema.checks.logs import check_log_daemons, check_logs, check_spools, check_tags
 from taskmaster_common.schema.checks.ready import check_ready
 from taskmaster_common.schema.checks.recycle import check_recycle
 from taskmaster_common.schema.checks.schedule import check_schedule
@@ -68,6 +68,7 @@ def check_configuration(
     check_inherited_score(programs, surroundings, report)
     check_spools(programs, daemon, surroundings, report)
     check_tags(programs, report)
+    check_log_daemons(programs, surroundings, report)
     check_ending(programs, daemon, daemon_nodes, report)
 
 
