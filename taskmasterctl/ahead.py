@@ -28,7 +28,7 @@ MAGIC_BYTES = 4
 
 
 def run_ahead(request: Request, environment: MutableMapping[str, str], *, as_json: bool, show: Write = write) -> int:
-    """Print the next times, one a line. Raises RequestError "usage" for a cron, zone or moment that is none."""
+    """Print the next times, one a line. Raises RequestError "usage" for a wrong cron, zone or moment."""
     times = Times((_checked("--cron", parse_cron, request.text("cron")),))
     since = _checked("--from", parse_at, request.text("from")) if request.has("from") else None
     zone = request.text("timezone")

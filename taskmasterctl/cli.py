@@ -215,7 +215,7 @@ def _check_form(options: Options, request: Request) -> None:
 def _run_metrics(options: Options, request: Request) -> int:
     """Raises RequestError."""
     if options.json:
-        raise RequestError("usage", "metrics has formats of its own, and --json is none of them", 2)
+        raise RequestError("usage", "metrics has formats of its own, and --json is not one of them", 2)
     from taskmasterctl.metrics.run import run_metrics  # noqa: PLC0415 - no other verb needs it
 
     line, look = wire_line(Request("status", {}, request.targets)), look_of(options, request, os.environ)

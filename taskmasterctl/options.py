@@ -31,7 +31,7 @@ GLOBALS = (
     Option("--config", short="-c", value="FILE", help="act only on the daemon that runs this configuration"),
     Option("--json", help="one JSON document instead of text; JSON lines for logs and events"),
     Option("--quiet", short="-q", help="say nothing about what succeeded"),
-    Option("--timeout", value="DUR", help="wait at most so long (5, 1m30s), then exit 124"),
+    Option("--timeout", value="DUR", help="wait at most this long (5, 1m30s), then exit 124"),
     Option("--color", value="WHEN", choices=COLOUR_WORDS, help="auto, always or never"),
     Option("--no-pager", help="long answers without a pager, as with PAGER=cat"),
     Option("--exit-on-error", short="-e", help="commands from a pipe: stop at the first that fails"),

@@ -66,7 +66,7 @@ def _speaks_utf8(environment: Mapping[str, str]) -> bool:
 
 
 def _made_by_python(environment: Mapping[str, str]) -> bool:
-    """Return whether LC_CTYPE is none of the user's: in the locale C Python sets it for itself. Source: PEP 538.
+    """Return whether the user has not chosen LC_CTYPE: in the locale C Python sets it for itself. Source: PEP 538.
 
     What the process was started with is in /proc; without it, a LC_CTYPE beside a LANG of C counts as Python's.
     """

@@ -228,7 +228,7 @@ class Keeper:
             pump.close()
 
     def _send(self, packet: bytes, fds: Sequence[int] = ()) -> None:
-        """Send a packet, as soon as the channel takes it. The descriptors are ours until then, whoever drops them meanwhile."""
+        """Send a packet, as soon as the channel takes it. Keeps the descriptors open until then, even if their owner drops them."""
         self._unsent.append((packet, tuple(os.dup(fd) for fd in fds)))
         self._flush()
 

@@ -1,4 +1,4 @@
-"""`metrics`: once to standard output, to a file once or again and again, or to whoever asks."""
+"""`metrics`: once to standard output, to a file once or again and again, or in answer to requests."""
 
 from __future__ import annotations
 

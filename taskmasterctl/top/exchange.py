@@ -23,7 +23,7 @@ LOST = {"code": "lost", "message": "the connection to taskmasterd is lost", "hin
 
 
 class Exchange:
-    """A request to the daemon at `path`; `anybody`: whoever listens there is trusted, because the user has named the place.
+    """A request to the daemon at `path`; `anybody`: trust any daemon that listens there, because the user has named the place.
 
     `step` returns the messages that have arrived, the last of them an `end`, made here if the daemon cannot send it. Raises
     RequestError for words that do not travel.

@@ -77,7 +77,7 @@ class HelperRun:
         self.name = f"{delivery.rule.name}{'~test' if delivery.said else ''}"
 
     mark = None
-    """It is known by its pid alone: whoever waits for it after this daemon's death does not go on with it."""
+    """Only the pid identifies it: a later daemon that waits for it does not continue its work."""
 
     def to_data(self) -> dict[str, Any]:
         """Return what a later daemon needs to wait for it, {} where nothing runs."""

@@ -161,5 +161,5 @@ def _add_simulation(parser: argparse.ArgumentParser) -> None:
         help="how it ends: 1@0.2, KILL@3s; again for the next start",
     )
     simulated.add_argument("--for", dest="lasts", default="", metavar="DUR", help="how long (default: 1h)")
-    simulated.add_argument("--seed", default="", metavar="N", help="another choice of delays")
+    simulated.add_argument("--seed", default="", metavar="N", help="choose other random delays")
     simulated.add_argument("--json", action="store_true", help="one JSON document instead of text")

@@ -1,6 +1,6 @@
 """All sockets on which the daemon listens for programs: opened before the first spawn, passed to each instance, kept meanwhile.
 
-Each address has one socket, whoever shares it; `core.programs.sockets` says how long. A keeper has a second descriptor of each,
+Each address has one socket, which several programs may share; `core.programs.sockets` says how long. A keeper has a second descriptor of each,
 so that no client is refused when the daemon dies; an upgrade inherits ours.
 """
 

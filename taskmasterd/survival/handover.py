@@ -129,8 +129,8 @@ class Handover:
         if self._parts.hooks.made and self._parts.hooks.made.unsettled:
             return self._parts.hooks.made.unsettled
         if self._parts.keeping.made and not self._parts.keeping.made.at_rest():
-            return "the keeper has yet to be told something"
-        return "" if guard is None or guard.idle else "the guardian has yet to be told something"
+            return "a message to the keeper is under way"
+        return "" if guard is None or guard.idle else "a message to the guardian is under way"
 
     def hold_signals(self) -> bool:
         """Block the signals that the daemon handles; returns False if one was noted but not handled yet.

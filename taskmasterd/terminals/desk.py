@@ -65,7 +65,7 @@ class Desk:
 
     @property
     def size(self) -> Size | None:
-        """The size that an instance gets: that of whoever types, None where nobody does."""
+        """Return the size of the terminal of the client that types, None while nobody types."""
         return self.typist.size if self.typist else None
 
     # -- coming and going
@@ -110,7 +110,7 @@ class Desk:
     # -- the size
 
     def resize(self, viewer: Viewer) -> None:
-        """Take note that the terminal of a client has another size; only that of whoever types counts."""
+        """Note the new size of a client's terminal; only that of the client that types counts."""
         if viewer is self.typist:
             self._apply(viewer)
 

@@ -62,9 +62,9 @@ ACTING = {
         flags={
             "--no-wait": NO_WAIT,
             "--if-running": "leave alone what is not running",
-            "--outdated": "leave alone what knows the present configuration and env_file",
-            "--rolling": "one instance after the other, as of programs with update",
-            "--max-unavailable": "with --rolling: so many instances at a time (default 1, or what update says)",
+            "--outdated": "leave alone what already runs with the present configuration and env_file",
+            "--rolling": "one instance after the other, as for programs with update",
+            "--max-unavailable": "with --rolling: how many instances at a time (default 1, or what update says)",
             "--dependents": "also restart what runs and depends on the programs: down before them, up after them",
             "--no-deps": NO_DEPS,
         },
@@ -118,7 +118,7 @@ ACTING = {
         exits="0 detached; 1 it does not run; 2 no terminal here, or several processes; 3 the program is down and nothing follows; 4 unknown name, no daemon, or not permitted",
         details=(
             "Ctrl-] is the command key: d detaches, t takes or gives the typing, r redraws, z suspends this client, ? lists "
-            "these, and a second Ctrl-] is one for the program. All else is the program's, Ctrl-C too. One client types, and the "
+            "these, and a second Ctrl-] is one for the program. Every other key goes to the program, Ctrl-C too. One client types, and the "
             "terminal has its size; others look. A program without tty: true shows its output, and with stdin: pipe it gets your "
             "lines; then Ctrl-C or Ctrl-D leaves. `fg` is `attach`."
         ),
@@ -126,7 +126,7 @@ ACTING = {
         flags={
             "--read-only": "look and type nothing",
             "--lines": "how many of the last lines are shown first (default 100, at most 64 KiB)",
-            "--take": "take the typing from who has it",
+            "--take": "take the typing from the client that has it",
             "--detach-keys": "one or two keys that detach, in the place of Ctrl-] and its letters; none: no key (TASKMASTER_DETACH_KEYS)",
             "--from": "what follows this place of the log, as an output names it on the wire",
         },

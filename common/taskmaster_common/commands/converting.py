@@ -51,7 +51,7 @@ CONVERTING = {
         ),
         details=(
             "The configuration is that of -c FILE or of the usual places, with defaults and included files; names choose among its "
-            "programs. The files go to standard output or to -o DIR, where none may exist yet, the report to standard error: a line for "
+            "programs. The files go to standard output or to -o DIR, where none of them may exist yet, the report to standard error: a line for "
             "each key that is dropped or changed, with file and line, and notes. The same lines are comments in the files. Nothing is "
             "run, and no daemon is needed; --json with -o writes the report to standard output, too."
         ),

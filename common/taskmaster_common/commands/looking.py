@@ -29,7 +29,7 @@ LOOKING = {
         examples=("show nginx", "show --daemon"),
         flags={
             "--env": "also the values of env (only root and the daemon's user may see them)",
-            "--daemon": "the daemon itself instead, and where its control groups are, or why nowhere",
+            "--daemon": "the daemon itself instead, and where its control groups are, or why it has none",
         },
     ),
     "logs": Help(
@@ -84,7 +84,7 @@ LOOKING = {
         ),
         details=(
             "up: RUNNING, and healthy where it has health; one with autostart: false that nobody has started, "
-            "that is disabled, or that waits for its schedule is skipped. healthy: the same, but what has no health cannot be. stopped: nothing of it is alive. settled: "
+            "that is disabled, or that waits for its schedule is skipped. healthy: the same, but a program without health cannot be. stopped: nothing of it is alive. settled: "
             "nothing is on its way any more; what is blocked counts as settled. It ends as soon as one "
             "cannot get there by itself, and says why."
         ),
@@ -112,7 +112,7 @@ LOOKING = {
             "TIME is 2026-11-28T10:00, 10:00 (the last one), 2h (ago), boot or start (of the daemon). EVENT is a word as it is "
             "shown, a pattern, or several with commas between them; crash (an unexpected end), oom (memory was short, and the "
             "kernel killed), trouble and recovered (what ended the trouble of a process) stand for several. With -f it also goes on "
-            "after the death of the daemon, once another one is there within a minute. Names that only the history knows are known. "
+            "after the death of the daemon, once another one is there within a minute. Names of programs that only the history has work, too. "
             "`history` is the same verb."
         ),
         examples=(
@@ -128,7 +128,7 @@ LOOKING = {
             "--until": "only what happened until then",
             "--event": "only these events",
             "--by": "only what this user has asked for, by number",
-            "--after": "what follows the event of this number, all of it without -n",
+            "--after": "what follows the event with this number; all of it without -n",
         },
     ),
     "overrides": Help(
@@ -142,9 +142,9 @@ LOOKING = {
         "what Taskmaster would do if a program ended as you say; nothing is started",
         exits="0; 2 a wrong end or time; 4 unknown name or no daemon",
         details=(
-            "HOW is CODE@SECONDS or SIGNAL@SECONDS after a start; of several the first start gets the first one, and the last one "
-            "is repeated. Without one it runs on. The rules and the settings are the real ones; starts, hooks and probes succeed at once, "
-            "and nothing that it depends on is in the way. Its schedule, and recycle by age and cron, begin "
+            "HOW is CODE@SECONDS or SIGNAL@SECONDS after a start. Several are used in turn, one for each start; the last one "
+            "is repeated. Without any, the program runs on. The rules and the settings are the real ones; starts, hooks and probes succeed at once, "
+            "and everything that it depends on is as it needs. Its schedule, and recycle by age and cron, begin "
             "now; recycle by memory is left out. It changes nothing, and stops after 10000 events."
         ),
         examples=(
@@ -153,21 +153,21 @@ LOOKING = {
             "simulate backup --end 0@20m --for 2d",
         ),
         flags={
-            "--end": "how and when it ends: 1@0.2, KILL@3s, 0@1m; again for the next start",
+            "--end": "how and when it ends: 1@0.2, KILL@3s, 0@1m; repeat the flag for the next start",
             "--for": "how long (default 1h)",
-            "--seed": "another choice of delays, which differ by a tenth",
+            "--seed": "choose other random delays; they vary by a tenth",
         },
     ),
     "health": Help(
         "Look",
         "whether programs are well, as their health checks have found",
-        exits="0 all are as wanted and none is unhealthy; 1 not, or unknown name, or no daemon",
-        details="Without a name: all of them. As a health check of a container it needs nothing else.",
+        exits="0 all are as wanted and nothing is unhealthy; 1 otherwise, or unknown name, or no daemon",
+        details="Without a name: all of them. As the health check of a container it needs no arguments.",
         examples=("health", "health web"),
     ),
     "alert": Help(
         "Look",
-        "alert rules: how they do, a message to try one, what waits now",
+        "list alert rules, test one, or deliver what waits",
         exits="0; 1 not delivered; 4 no daemon (list), not permitted; 5 unknown rule; 7 no daemon",
         details=(
             "`list` shows each rule with its destination, how many events wait, and why the last message did not arrive. "
@@ -175,15 +175,15 @@ LOOKING = {
             "secrets are shown as ***. `flush RULE` delivers what waits, without waiting for the next try."
         ),
         examples=("alert list", "alert test page", "alert test page --event recovered", "alert flush page"),
-        flags={"--event": "what test pretends: fatal by default"},
+        flags={"--event": "the event that test sends (default fatal)"},
     ),
     "deps": Help(
         "Look",
         "the tree of dependencies, and which of them are satisfied",
         exits="0; 4 unknown name or no daemon",
         details=(
-            "Each line is a dependency with its condition: ok is satisfied, waiting is on its way, blocked needs somebody "
-            "who does something. Without a TARGET it shows all trees."
+            "Each line is a dependency with its condition: ok is satisfied, waiting is on its way, blocked stays "
+            "so until you act. Without a TARGET it shows all trees."
         ),
         examples=("deps", "deps web", "deps --reverse db"),
         flags={"--reverse": "what depends on the programs, instead of what they depend on"},

@@ -63,7 +63,7 @@ class Graph:
     `jobs` are the one-shot programs. Names that nobody has make no edge.
 
     `needs[p]` are the edges from a program, `dependents[p]` the programs that have one to it. `rank[p]` is the length of the
-    longest way from a program down to one that needs nothing: whoever needs has the higher rank, unless there is a circle.
+    longest way from a program down to one that needs nothing. A program ranks above those that it needs, unless there is a circle.
     """
 
     def __init__(

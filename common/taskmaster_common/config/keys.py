@@ -303,8 +303,8 @@ PROGRAM = (
     Key(
         "update", "update", {}, LIVE,
         "How a reload or restart replaces its instances: one after the other, the next one when the one before is RUNNING and has "
-        "stayed so. A map with `max_unavailable` (1; so many at a time), `pause` (0) before the next one, `monitor` (5; so long an "
-        "instance has to stay up), seconds, and `on_failure`: `stop` leaves the others as they are, `rollback` also takes back those "
+        "stayed so. A map with `max_unavailable` (1; how many at a time), `pause` (0; seconds before the next one), `monitor` (5; "
+        "seconds that an instance has to stay up) and `on_failure`: `stop` leaves the others as they are, `rollback` also takes back those "
         "that were replaced.",
         otherwise="all at once", example="\nmax_unavailable: 1\non_failure: rollback",
     ),
@@ -352,15 +352,15 @@ PROGRAM = (
         "recycle", "recycle", {}, LIVE,
         "When an instance that runs is stopped and started again as planned, one of its program at a time, or as `update` says: a map "
         "with `memory` (a size: what it and its descendants have for themselves, RssAnon and VmSwap, is above it in `samples` (2) looks in "
-        "a row, one each `interval` (15 seconds)), `age` (so long after it was RUNNING) or `cron` (a line of cron or a list of them, by the clocks of "
-        "`timezone`), and `jitter` (0): each instance's moment is up to so many seconds earlier or later. Not for a `oneshot`.",
+        "a row, one each `interval` (15 seconds)), `age` (time since it became RUNNING) or `cron` (a line of cron or a list of them, by the clocks of "
+        "`timezone`), and `jitter` (0): each instance's moment is up to this many seconds earlier or later. Not for a `oneshot`.",
         otherwise="never", example="\nmemory: 400MB\nage: 12h\ncron: 0 4 * * 0",
     ),
     Key(
         "watch", "watch", {}, LIVE,
         "Files whose change restarts it, or starts it where it has ended or failed: a path or a pattern, relative to `workingdir`, or a map "
-        "with `paths`, a list of them, `include` (only these names or paths), `ignore` (not these), `debounce` (300ms; so long nothing must "
-        "have changed), `action` (`restart` or `signal NAME`), `poll` (look so often instead of being told by the kernel), seconds, and "
+        "with `paths`, a list of them, `include` (only these names or paths), `ignore` (not these), `debounce` (300ms; it acts when nothing has "
+        "changed for so long), `action` (`restart` or `signal NAME`), `poll` (look at the files in this interval; without it the kernel reports changes) and "
         "`default_ignores` (true: not `.git`, `node_modules`, `__pycache__`, editors' files and the like).",
         otherwise="nothing", example="\npaths: [src]\ninclude: ['*.py']\nignore: [tmp]\ndebounce: 0.3\naction: restart",
     ),
@@ -377,7 +377,7 @@ PROGRAM = (
         "When it runs, as a `oneshot`: a line of cron, five fields or a word such as `@daily`; or a map with one of `cron` (a line or a "
         "list), `every` (a period, 1s to 31d) and `at` (moments such as `2026-12-24T18:00`), and with `timezone` (the daemon's), `jitter` "
         "(0; each instance is late by a fixed time of at most this), `overlap` (what is due while the run before is not over: `skip`, "
-        "`queue` or `replace`), `catch_up` (1h; a missed run may begin so late), `at_start` (false; also when the daemon starts) and "
+        "`queue` or `replace`), `catch_up` (1h; how late a missed run may begin), `at_start` (false; also when the daemon starts) and "
         "`history` (20; the runs that are kept). `none`: it has no schedule, whatever a template says. Not for `defaults:`.",
         otherwise="it runs when it is started", shared=False, example="none",
     ),

@@ -1,6 +1,6 @@
 """Which files of variables were changed after the instances had been started that read them.
 
-A child looks at them, since a file system may hang; whoever asks waits for it, at most LOOK_FOR_S. What counts is the time of the
+A child looks at them, since a file system may hang; the request waits for it, at most LOOK_FOR_S. What counts is the time of the
 last change of the file, or of the link to it: also a file that is renamed to its place with an old date has that.
 """
 

@@ -24,7 +24,7 @@ else:
 
 MOST_EXPLAINED = 20
 """Processes of one reply whose last words are read."""
-REFUSED = "the last reload was refused; whoever may reload sees why"
+REFUSED = "the last reload was refused; users who may reload see why"
 """What stands for problems of a configuration: they can name any program."""
 
 

@@ -34,7 +34,7 @@ THEORY
     What is down or waits for a retry may start when its own time has come (Due), with a new budget. What was stopped does not: no
     clock and no file starts what an operator has stopped.
 
-    `deadline` is a field of the process and whoever stores the process arms it; replacing the process cancels it. In
+    `deadline` is a field of the process and the owner of the process arms it; replacing the process cancels it. In
     STARTING it is the end of `starttime`, or of `start_timeout` while AWAITED, or the next look at the gate while HELD; in RUNNING
     the end of `start_timeout` of a job, in BACKOFF the retry (none while BLOCKED), in STOPPING the moment of KILL. While a hook
     runs that others wait for, it is the end of the hook's time; the rows of hooks are in `hooks`.

@@ -1,7 +1,7 @@
 """The rows of `machine` for a process that waits for its start. Pure.
 
 Nothing of it is alive, and every request is answered at once. While its gate is not open it is held in STARTING or blocked in
-BACKOFF, and uses no retry: whoever stores the process looks at its gate after each change of it, and answers with Opened, Waits or
+BACKOFF, and uses no retry: the owner of the process looks at its gate after each change of it, and answers with Opened, Waits or
 Blocked. Then it is queued, until its SPAWN has been carried out.
 """
 

@@ -1,6 +1,6 @@
 """The gate before each start: whether what a process depends on is as its edges ask. Pure.
 
-A condition is a level that is read from the present states, never an event: whoever asks later gets the same answer. What is
+A condition is a level that is read from the present states, never an event: a later look gets the same answer. What is
 not satisfied is *on its way*, or nothing will lead there by itself; only a required edge of the second kind blocks.
 """
 

@@ -1,7 +1,7 @@
 """What operators, reloads and the end of the daemon ask of many processes at once, in steps.
 
-Each operation says in which order processes get to know of it: whoever goes down after those that need it, whoever comes up after
-what it needs. A ticket gets a result for each entry.
+Each operation says in which order it reaches the processes: one goes down after those that need it, and comes up after what it
+needs. A ticket gets a result for each entry.
 """
 
 from __future__ import annotations

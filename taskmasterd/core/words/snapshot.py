@@ -145,7 +145,7 @@ def _what_is_wrong(process: Process) -> str:
     if process.pid is not None and process.pid <= 1:
         return "nobody has that pid"
     if not all(isinstance(getattr(process, name), str) for name in TEXTS):
-        return "a text is none"
+        return "a text has another type"
     words = (
         (process.phase, PHASES),
         (process.leaving, LEAVING),

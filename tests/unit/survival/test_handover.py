@@ -39,5 +39,5 @@ def test_a_slow_reader_of_a_log_holds_up_no_upgrade_and_what_only_this_interpret
     named = unsettled(settled=False, programs=("web", "db"))
     assert named == "programs are being started or ended: db, web"
     assert unsettled(hook="a hook has ended") == "a hook has ended"
-    assert unsettled(kept=False) == "the keeper has yet to be told something"
-    assert unsettled(noted=False) == "the guardian has yet to be told something"
+    assert unsettled(kept=False) == "a message to the keeper is under way"
+    assert unsettled(noted=False) == "a message to the guardian is under way"

@@ -22,7 +22,7 @@ SELDOM_S = 60.0
 
 
 def check_recycle(program: Program, surroundings: Surroundings, report: Report) -> None:
-    """Report a zone that is none, and looks at the memory that see less than one expects."""
+    """Report an unknown time zone, and looks at the memory that see less than one expects."""
     config = program.config
     if not config.recycle:
         return

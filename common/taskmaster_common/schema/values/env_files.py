@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MOST_INSTANCES = 10
 """Most instances of a program whose files are looked at, where each has its own."""
 CERTAIN = (REFUSED, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG)
-"""Errors that a start would get as well, whoever checks. Source: open(2); ENXIO is that of a socket."""
+"""Errors that do not depend on the user who checks: a start would get them, too. Source: open(2); ENXIO is that of a socket."""
 READABLE_BY_ALL = 0o004
 SECRET_WORDS = frozenset(
     ("PASSWORD", "PASSWORDS", "PASSWD", "PASSPHRASE", "SECRET", "SECRETS", "TOKEN", "TOKENS", "KEY", "KEYS", "APIKEY")

@@ -104,7 +104,7 @@ def _no_fields(given: list[str], written: list[str]) -> str:
     if len(given) == 1 and written is given and (near := nearest(f"@{first.lower()}", MACROS)):
         return f"has 1 field; did you mean {near}?"
     if first.startswith("@") and written is given:
-        return f"is none of {', '.join(MACROS)}"
+        return f"is not one of {', '.join(MACROS)}"
     if first.partition("=")[0] in ("CRON_TZ", "TZ"):
         return "has a zone in it; write that as timezone: beside cron"
     if len(given) in (6, 7) and written is given:

@@ -45,7 +45,7 @@ class Edges:
                 for block in blocks:
                     self._edge(directive.name, block, others)
             if lost:
-                text = f"{', '.join(lost)} is none of the imported units, so nothing waits for it"
+                text = f"{', '.join(lost)} is not among the imported units, so nothing waits for it"
                 instead = "import both, or a pre_start that waits"
                 self._outcome.drop(unit.place(directive), text, instead, on=blocks[0], key="depends_on")
             else:

@@ -137,7 +137,7 @@ def _restart_burst(unit: UnitDraft) -> None:
     if _restarts(unit) and not unit.job and policy.restart_burst and policy.restart_window:
         unit.set("StartLimitBurst", str(policy.restart_burst), "Unit")
     if unit.source.differs("restart_burst") and policy.restart_burst:
-        unit.changed("restart_burst", "after so many starts systemd gives up")
+        unit.changed("restart_burst", "after this many starts systemd gives up")
 
 
 def _restart_window(unit: UnitDraft) -> None:

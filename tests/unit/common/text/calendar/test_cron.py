@@ -75,7 +75,7 @@ def test_a_field_that_begins_with_a_star_says_how_it_is_meant(text: str, both: b
         ("0 22-2 * * *", "write 22-23,0-2"),
         ("0 0 * * 5/2", "write 5-6/2"),
         ("@reboot", "at_start: true"),
-        ("@always", "none of @hourly"),
+        ("@always", "not one of @hourly"),
         ("CRON_TZ=UTC 0 3 * * *", "timezone:"),
         ("TZ=UTC 0 3 * * *", "timezone:"),
         ("0 0 31 2 *", "never happens"),
