@@ -62,8 +62,9 @@ def _slot(slot: Message, look: Look) -> str:
             if slot.get("scheduled")
             else f"{text}next  it has no schedule any more\n"
         )
-    following = [clean(each) for each in slot.get("next") or ()]
-    return text + "".join(f"next  {each}{late}\n" for each in following or ("no more runs",))
+    first, *others = [clean(each) for each in slot.get("next") or ()] or [""]
+    ahead = [f"{first}{late}" if first else "no more runs", *others]
+    return text + "".join(f"next  {each}\n" for each in ahead)
 
 
 def _run(run: Message, look: Look) -> tuple[str, ...]:
