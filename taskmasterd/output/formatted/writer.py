@@ -253,11 +253,13 @@ class FormattedSink(LogSink):
             other.note_end()
 
     def note_end(self) -> None:
-        """Note where the log ends, which somebody else has written."""
+        """Note where the log ends, which somebody else has written, perhaps in an earlier life."""
         tail = self._tail
-        if tail.place is not None:
-            goes_on = tail.begun is self or self._style.form != PREFIX
-            self._spool.done(0, tail.place, self._spool.begun if goes_on else 0)
+        if tail.place is None:
+            self._find_place()
+            return
+        goes_on = tail.begun is self or self._style.form != PREFIX
+        self._spool.done(0, tail.place, self._spool.begun if goes_on else 0)
 
     def _find_place(self) -> tuple[bool, bool]:
         """Find out where the log ends, and note that before anything is written there.

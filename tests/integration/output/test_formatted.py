@@ -311,6 +311,39 @@ def test_each_byte_is_in_the_log_once_whenever_the_writer_is_killed(tmp_path: Pa
     assert not (tmp_path / "socket.d").exists()
 
 
+def test_a_stream_that_ends_just_before_a_kill_keeps_what_an_earlier_life_has_written_of_it(tmp_path: Path) -> None:
+    out, err = os.pipe(), os.pipe()
+    reads = (out[0], err[0])
+    os.write(err[1], b"first\nhalf")
+    _until_killed(tmp_path, "json", reads, lambda lines: b"first" in lines.written())
+    os.write(out[1], b"a line\n")
+    _until_killed(tmp_path, "json", reads, lambda lines: b"a line" in lines.written())
+    os.close(out[1])
+    _until_killed(tmp_path, "json", reads, lambda lines: lines.pipes[0].closed)
+    os.write(err[1], b" of it\n")
+    os.close(err[1])
+    assert os.waitstatus_to_exitcode(os.waitpid(life(tmp_path, "json", 0, reads), 0)[1]) == 0
+    assert read_back(tmp_path, "json") == {"stdout": b"a line\n", "stderr": b"first\nhalf of it\n"}
+    for read in reads:
+        os.close(read)
+
+
+def _until_killed(home: Path, form: str, fds: tuple[int, ...], until: Callable[[Lines], bool]) -> None:
+    """Read pipes in another process, which ends without a word as soon as `until` holds."""
+    pid = os.fork()
+    if pid == 0:
+        code = 3
+        try:
+            lines = Lines(home, form)
+            for fd, name in zip(fds, NAMES):
+                lines.read(fd, name)
+            lines.until(lambda: until(lines))
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
 def _write_in_pieces(pipe: tuple[int, int], pipes: list[tuple[int, int]], text: bytes, seed: float) -> int:
     pid = os.fork()
     if pid:
