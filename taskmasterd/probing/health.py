@@ -370,11 +370,11 @@ class _Watchdog(_Check):
         self._later(self.rules.interval, self._look)
 
     def heard(self) -> None:
-        """Take a word; only one that may change the verdict, or ends a silence that did not count, is an answer."""
+        """Take a word; only the first one, and one that may change the verdict or ends a silence that did not count, is an answer."""
         self._last = now = self._reactor.now()
         self.listening = True
         last = self.health.last
-        if self.health.verdict != HEALTHY or (last and not last.ok):
+        if self.health.verdict != HEALTHY or last is None or not last.ok:
             self._heard(self, Answer(True, "WATCHDOG=1", now))
 
     def _look(self) -> None:

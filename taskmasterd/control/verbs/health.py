@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from taskmasterd.probing.text.result import Result
     from taskmasterd.probing.tries.queue import QueuedTry
 
+UNHEARD = "nobody asks a program with a watchdog, and it has said nothing yet"
+EARLIER = "it was so when an earlier daemon heard it last"
 NOT_WELL = 1
 """Exit code for everything else than well, an unknown name too: the HEALTHCHECK of a container knows only 0 and 1."""
 
@@ -93,7 +95,8 @@ class CheckWait(Wait):
             self._open[entry] = asked = self._context.health().ask(entry, partial(self._answered, entry))
             if asked is None:
                 last = entry.checked.last if entry.checked else None
-                text = last.text if last else "nobody asks a program with a watchdog, and it has said nothing yet"
+                unheard = EARLIER if entry.process.health else UNHEARD
+                text = last.text if last else unheard
                 self._answer(entry, last.ok if last else entry.process.health == HEALTHY, text)
 
     def _answered(self, entry: Entry, result: Result) -> None:
