@@ -141,7 +141,7 @@ def test_input_waits_over_an_upgrade_and_arrives_in_order(daemon: Daemon) -> Non
         stdout=subprocess.PIPE,
         text=True,
     ) as waiting:
-        wait_until(lambda: "send slow" in daemon.events())
+        wait_until(lambda: ": send --no-newline slow" in daemon.events())
         assert daemon.ctl("upgrade").returncode == 0
         assert waiting.poll() is None
         (daemon.home / "go").touch()
