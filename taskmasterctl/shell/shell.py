@@ -88,8 +88,7 @@ def run_shell(options: Options, command_line: CommandLine, sockets: Sockets, sta
     TERM and HUP end it as they end any process, after the terminal's modes are restored.
     """
     before = termios.tcgetattr(0)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _killed)
+    _heed_deadly_signals()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the parent process may have ignored it
     news = News(Feed(sockets, Mirror()), command_line.user_name)
     history = HistoryFile(f"{state_dir}/{FILE}", f"{state_dir}/{EARLIER_FILE}")
@@ -117,8 +116,20 @@ def run_shell(options: Options, command_line: CommandLine, sockets: Sockets, sta
     return 0
 
 
+def _heed_deadly_signals() -> None:
+    """Have TERM and HUP raise Killed. Where Python or asyncio drops it (in a destructor), it comes again and nothing is printed."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _killed)
+    sys.unraisablehook = _dropped
+
+
+def _dropped(what: sys.UnraisableHookArgs) -> None:
+    if not isinstance(what.exc_value, Killed):
+        sys.__unraisablehook__(what)
+
+
 def _killed(number: int, _frame: FrameType | None) -> None:
-    """Raise Killed, and again a moment later: Python or asyncio may drop an exception (in a destructor)."""
+    """Raise Killed, and again a moment later."""
     for each in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, lambda _alarm, _frame: _killed(number, None))

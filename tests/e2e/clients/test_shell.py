@@ -451,29 +451,41 @@ from taskmasterctl.connect.sockets import Sockets
 
 class Gone:
     def __del__(self):  # what a destructor raises is dropped, a signal's exception too
-        os.kill(os.getpid(), signal.SIGHUP)
+        if sys.argv[2] == "hup":
+            os.kill(os.getpid(), signal.SIGHUP)
+        raise ValueError("of another kind")
 
 command_line = CommandLine(lambda _options, _words: bool(Gone()) and 0, lambda pieces: None, lambda _uid: "")
 run_shell(Options(quiet=True), command_line, Sockets(("/nowhere",)), sys.argv[1], plain=True)
 """
 
 
-def test_a_signal_whose_exception_is_dropped_on_its_way_ends_it_all_the_same(daemon: Daemon) -> None:
+def drops(daemon: Daemon, what: str, typed: str) -> tuple[int, bytes]:
+    """Type into a shell whose commands drop an exception of that kind; return how it ended and its stderr."""
     ours, terminal = os.openpty()
     try:
         with subprocess.Popen(
-            [sys.executable, "-c", DROPS, str(daemon.home)],
+            [sys.executable, "-c", DROPS, str(daemon.home), what],
             stdin=terminal,
             env=daemon.environment,
             stderr=subprocess.PIPE,
         ) as child:
-            os.write(ours, b"pid\n")
-            assert child.wait(20) == -signal.SIGHUP
-            assert child.stderr is not None
-            assert b"Exception ignored" in child.stderr.read()
+            os.write(ours, typed.encode())
+            said = child.communicate(timeout=60)[1]
+            return child.returncode, said
     finally:
         os.close(ours)
         os.close(terminal)
+
+
+def test_a_signal_whose_exception_is_dropped_on_its_way_ends_it_all_the_same_and_prints_nothing(daemon: Daemon) -> None:
+    assert drops(daemon, "hup", "pid\n") == (-signal.SIGHUP, b"")
+
+
+def test_another_exception_that_is_dropped_is_printed_as_ever(daemon: Daemon) -> None:
+    status, said = drops(daemon, "error", f"pid\n{CTRL_D}")
+    assert status == 0
+    assert b"ValueError: of another kind" in said
 
 
 @pytest.mark.sweep
