@@ -82,9 +82,10 @@ def pids(daemon: Daemon) -> list[int]:
 
 def test_a_rolling_restart_never_has_more_than_one_instance_away(daemon: Daemon) -> None:
     before = pids(running(daemon, **{**WEB, "update": {"monitor": 0}}))
-    with Talk(daemon, "subscribe web") as news, Talk(daemon, "restart --rolling web") as waiting:
+    with Talk(daemon, "subscribe web") as news, Talk(daemon) as waiting:
         states = {each["name"]: each["state"] for each in news.until("processes")[-1]["processes"]}
         assert [*states.values()] == ["RUNNING"] * 4
+        waiting.say("restart --rolling web")
         least, last = 4, ("", "")
         while last != ("web:3", "RUNNING"):
             change = news.next()
