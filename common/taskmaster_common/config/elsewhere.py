@@ -149,11 +149,11 @@ def shown(text: str) -> str:
     if target.kind == LOGGER:
         return f"{LOGGER} {target.command_text}"
     values = target.to_data()
-    given = [f"{name}: {_scalar(values[name])}" for name in NAMES[target.kind] if name in values]
+    given = {name: _scalar(values[name]) for name in NAMES[target.kind] if name in values}
     if target.errors != AS_STDOUT:
-        given = [each for each in given if not each.startswith("severity: ")]
-        given.append(f"severity: {{stdout: {target.severity}, stderr: {target.errors}}}")
-    return f"{{{target.kind}: {{{', '.join(given)}}}}}" if given else target.kind
+        given["severity"] = f"{{stdout: {target.severity}, stderr: {target.errors}}}"
+    parts = ", ".join(f"{name}: {value}" for name, value in given.items())
+    return f"{{{target.kind}: {{{parts}}}}}" if given else target.kind
 
 
 def _scalar(value: object) -> str:

@@ -17,9 +17,9 @@ class Key(Record):
     `otherwise` says in words what holds then. `reload` is what a reload does when only this key changed. `doc` is one
     or more sentences with literals in back quotes; {least} and {most} stand for the bounds. `part` is the record
     within the program's that holds the key, "" for the program's own. `least` and `most` bound whole numbers,
-    `shortest` (seconds) a time that is not 0, with `never_0` each
-    time, `words` are the texts accepted besides the kind's own, `varies` says that instances may have different values, `shared` that
-    `defaults:` may hold the key. `example` is the value in config/reference.yaml as written there, "" for the default.
+    `shortest` (seconds) a time that is not 0, with `never_0` each time. `words` are the texts accepted besides the kind's own,
+    `varies` says that instances may have different values, `shared` that `defaults:` may hold the key. `example` is the value
+    in config/reference.yaml as written there, "" for the default.
     """
 
     name: str
