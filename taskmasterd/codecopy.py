@@ -2,7 +2,7 @@
 
 `copying` makes the copy. The daemon imports from it for the rest of its life: it never mixes two versions, and loads code without
 a free descriptor and without the right to read its package. What only people read, docstrings and annotations, does not stay in
-memory: that is 0.3 MB, of 4.4 MB that an idle daemon has more than a bare interpreter (measured, 3.11).
+memory, nor does where a module came from: that is 0.35 MB, of 4.2 MB that an idle daemon has more than a bare interpreter (measured, 3.11).
 """
 
 from __future__ import annotations
@@ -89,6 +89,8 @@ class _Loader:
         """Run the module's code."""
         exec(self._code(), vars(module))  # noqa: S102 - that is what importing means
         _forget_texts(module, module.__name__)
+        if not hasattr(module, "__path__"):  # of a package the import system asks it again
+            vars(module).update(__spec__=None, __loader__=None)
 
     def _code(self) -> CodeType:
         content = self._copy.read(*self._place)

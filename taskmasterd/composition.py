@@ -70,7 +70,9 @@ else:
 def build_context(origin: Origin, base: Foundation, programs: Programs, bus: Bus, installed: Installed) -> Context:
     """Return what requests work with."""
     handed = origin.handed
-    place = origin.overrides_place
+    place, runs_place = origin.overrides_place, origin.runs_place
+    scheduled = any(program.schedule for program in origin.programs)
+    earlier = scheduling.earlier_runs(origin) if scheduled else None
     options = {"daemonized": not handed.foreground, "pid1": handed.pid1, "lenient_users": False}
     current = Current(origin.config, origin.configured, origin.facts.problems)
 
@@ -100,7 +102,7 @@ def build_context(origin: Origin, base: Foundation, programs: Programs, bus: Bus
         _alerts(origin, base, programs, bus, (installed, read_again, current.learn)),
         programs.errands,
         Made(lambda: overlays.Overlays(programs.supervisor.table, place, bus.applied)),
-        Made(lambda: scheduling.make_schedules(origin, base.reactor, base.log, programs.supervisor, bus)),
+        Made(lambda: scheduling.make_schedules(runs_place, earlier, base.reactor, base.log, programs.supervisor, bus)),
     )
 
 
@@ -114,13 +116,14 @@ def _alerts(
     """Return the alert rules, which hear the history from when they are made; they are made with the first rule."""
     installed, read_again, learned = code
     log, signals = base.log, {number: name for name, number in signal_numbers().items()}
+    path, socket, place = origin.handed.path, origin.handed.places["socket"], origin.alerts_place
 
     def make() -> Alerts:
         context = alerting.AlertContext(
             reactor=base.reactor,
             errands=programs.errands,
             children=programs.probes.children,
-            command=execute.command("--alert", "0", *origin.handed.path),
+            command=execute.command("--alert", "0", *path),
             environment=child_environment(os.environ),
             host=os.uname().nodename,
             pid=os.getpid(),
@@ -132,10 +135,10 @@ def _alerts(
             name=programs.supervisor.table.name,
             read=read_again,
             learned=learned,
-            socket=origin.handed.places["socket"],
+            socket=socket,
             log=lambda entry: programs.performer.outputs.log_path(entry, "stderr"),
         )
-        made: Alerts = rules.Alerts(context, origin.alerts_place)
+        made: Alerts = rules.Alerts(context, place)
         bus.join(BusMember(REMEMBER, changed=made.moved))
         log.history.watch(made)
         log.history.listen(made.heard)
@@ -209,9 +212,11 @@ def join_bus(
     _begin_alerts(context, origin)
     if any(program.schedule for program in origin.programs):
         context.schedules()
+    handed = origin.handed
+    places = (handed.path, handed.places, origin.state_path, (origin.history_place, origin.alerts_place))
     performer, errands = programs.performer, programs.errands
     acting = (performer.deliver, performer.signal_leader, performer.instances)
-    parts = (context.reactor, context.supervisor, *acting, log, bus, errands, origin)
+    parts = (context.reactor, context.supervisor, *acting, log, bus, errands, *places)
     planned = PlannedRestarts(Made(lambda: renewing.Renewing(renewing.RenewingParts(*parts))))
     for config in (origin.config, *([origin.saved.config] if origin.saved else [])):
         planned.load_for(config)

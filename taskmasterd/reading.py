@@ -118,10 +118,11 @@ def build_reading(origin: Origin, parts: ReadingParts) -> Reading:
 def _listening(origin: Origin, parts: ReadingParts, keeper: Made[Keeping]) -> Made[ProgramSockets]:
     """Return what listens for programs; it exists at once if one of them, or of an earlier life, has a socket."""
     life, fd = origin.handed.life, origin.handed.fds.get("sockets")
+    handed = life.sockets if life else ()
 
     def make() -> ProgramSockets:
         inherited = parked.unpark(fd) if fd is not None else {}
-        inherited |= {address: (each, None) for address, each in (life.sockets if life else ())}
+        inherited |= {address: (each, None) for address, each in handed}
         made: ProgramSockets = holder.ProgramSockets(parts.table, keeper, parts.say, inherited)
         parts.bus.join(BusMember(REACT, made.changed, gone=made.gone, applied=made.applied))
         return made

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from taskmasterd.renewal.recycling import Recycling
     from taskmasterd.renewal.renewals import Renewals
     from taskmasterd.renewal.watching import Watching
-    from taskmasterd.survival.start_state import Origin
     from taskmasterd.system.loop.reactor import Reactor
     from taskmasterd.telling.bus import Bus
     from taskmasterd.telling.eventlog import EventLog
@@ -45,6 +44,7 @@ class RenewingParts(Record):
     """What planned restarts are made from.
 
     `deliver(entry, event)` hands an event to the supervisor, `signal(entry, number)` signals a leader and returns whether that is allowed.
+    `path` is where our packages are found. `places`, `state_path` and `below` (how paths begin) are the daemon's own files.
     """
 
     reactor: Reactor
@@ -55,7 +55,10 @@ class RenewingParts(Record):
     log: EventLog
     bus: Bus
     errands: Made[Errands]
-    origin: Origin
+    path: tuple[str, ...]
+    places: Mapping[str, Any]
+    state_path: str | None
+    below: tuple[str | None, ...]
 
 
 class Renewing:
@@ -119,9 +122,8 @@ class Renewing:
         return made
 
     def _watch_means(self) -> watching.WatchMeans:
-        parts, origin, places = self._parts, self._parts.origin, self._parts.origin.handed.places
-        outputs, path = parts.instances.outputs, origin.handed.path
-        state = origin.state_path
+        parts, places, state = self._parts, self._parts.places, self._parts.state_path
+        outputs = parts.instances.outputs
         own = (
             places["socket"],
             places.get("pidfile"),
@@ -129,18 +131,17 @@ class Renewing:
             state,
             state and state.removesuffix(SUFFIX),
         )
-        below = (origin.history_place, origin.alerts_place)
         return watching.WatchMeans(
             parts.signal,
             signal_numbers(),
             lambda entry: (outputs.log_path(entry, "stdout"), outputs.log_path(entry, "stderr")),
             tuple(filter(None, own)),
-            tuple(f"{os.path.dirname(each)}/" for each in below if each),
+            tuple(f"{os.path.dirname(each)}/" for each in parts.below if each),
             time.time,
             helper.HelperMeans(
                 parts.reactor,
                 parts.errands,
-                lambda words: execute.command("--watch", *words, *path),
+                lambda words: execute.command("--watch", *words, *parts.path),
                 {**child_environment(os.environ), ROLE: WATCHER},
             ),
         )

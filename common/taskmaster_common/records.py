@@ -52,12 +52,12 @@ class Record:
 
     fields_: tuple[str, ...] = ()
     required_: tuple[str, ...] = ()
-    defaults_: tuple[tuple[str, object], ...] = ()
+    defaults_: tuple[object, ...] = ()
 
     def __init_subclass__(cls) -> None:
         cls.fields_ = cls.fields_ + tuple(name for name in cls.__annotations__ if name not in cls.fields_)
         cls.required_ = tuple(name for name in cls.fields_ if not hasattr(cls, name))
-        cls.defaults_ = tuple((name, getattr(cls, name, NO_DEFAULT)) for name in cls.fields_)
+        cls.defaults_ = tuple(getattr(cls, name, NO_DEFAULT) for name in cls.fields_)
         _share_keys(cls)
 
     def __init__(self, *args: object, **kwargs: object) -> None:
@@ -118,7 +118,7 @@ class Record:
         """Return the fields that are not at their default, as values that JSON can carry (tuples become lists there)."""
         return {
             name: value
-            for (name, default), value in zip(self.defaults_, self.field_values())
+            for name, default, value in zip(self.fields_, self.defaults_, self.field_values())
             if value is not default and value != default
         }
 

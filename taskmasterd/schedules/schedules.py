@@ -6,7 +6,7 @@ daemon reads it as this one does. What is due is delivered as Due; a process tha
 
 from __future__ import annotations
 
-from taskmaster_common.config.schedule import QUEUE, REPLACE, schedule_of
+from taskmaster_common.config.schedule import QUEUE, REPLACE
 from taskmaster_common.records import Record
 from taskmaster_common.states import DOWN_STATES
 from taskmasterd.core.process.events import Arm, Due, Restart
@@ -31,7 +31,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from taskmaster_common.config import ProgramConfig
     from taskmaster_common.text.calendar.times import Offset
     from taskmasterd.core.process.events import Event
     from taskmasterd.core.process.state import Process
@@ -53,12 +52,6 @@ DOWN, STEPPED, BUSY, WAITED = (
     "it waited for another run",
 )
 """Why runs are late or missed."""
-
-
-def kept_of(programs: Mapping[str, ProgramConfig], name: str) -> int | None:
-    """Return how many runs of a slot are kept, None where its program has no schedule."""
-    program = programs.get(name.rpartition(":")[0])
-    return schedule_of(program.schedule).history if program and program.schedule else None
 
 
 class ScheduleMeans(Record):

@@ -13,7 +13,7 @@ from taskmasterd.core.process.events import Arm
 from taskmasterd.core.programs.applying import apply
 from taskmasterd.core.programs.orphans import KILL, REFUSE, UNKNOWN, Orphan, judge
 from taskmasterd.core.programs.plan import KEPT, diff
-from taskmasterd.core.programs.ticket import Ticket
+from taskmasterd.core.programs.ticket import unheard
 from taskmasterd.core.steps import run
 from taskmasterd.ondemand import Made, on_demand
 from taskmasterd.output.targets import account_of
@@ -163,7 +163,7 @@ class Takeover:
                 context.log.write("info", f"since the earlier daemon: {line}")
             for name, fields in plans.plan_records(plan, BY):
                 context.log.note(name, "reload", **fields)
-        run(apply(supervisor, plan, BY, _unheard()))
+        run(apply(supervisor, plan, BY, unheard()))
         run(self._bus.applied(plan))
         if origin.launched and origin.saved and origin.saved.facts.stopping:
             run(_start_as_after_a_stop(supervisor))
@@ -188,11 +188,7 @@ def _start_as_after_a_stop(supervisor: Supervisor) -> Steps[None]:
     ]
     for entry in [entry for entry in entries if entry.wanted.schedule]:
         supervisor.handle(entry, Arm(BY), supervisor.now())
-    return operations.start(supervisor, [entry for entry in entries if not entry.wanted.schedule], BY, _unheard())
-
-
-def _unheard() -> Ticket:
-    return Ticket(lambda _entry, _outcome: None, lambda: None, lambda _entry: None)
+    return operations.start(supervisor, [entry for entry in entries if not entry.wanted.schedule], BY, unheard())
 
 
 class OrphanSearch:

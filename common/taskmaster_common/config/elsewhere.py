@@ -46,7 +46,7 @@ class Elsewhere(Record):
     def text(self) -> str:
         """Return it as a text, without what is as usual."""
         given = {name: value for name, value in self.to_data().items() if name not in ("kind", "to")}
-        usual = dict(self.defaults_)
+        usual = dict(zip(self.fields_, self.defaults_))
         pairs = [f"{name}={value}" for name, value in given.items() if value != usual[name]]
         return " ".join([self.kind, *pairs, *([f"to={self.to}"] if self.to else [])])
 

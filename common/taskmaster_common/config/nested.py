@@ -28,7 +28,9 @@ class Nested(Record):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        cls.parts_ = {name: type(default) for name, default in cls.defaults_ if isinstance(default, Record)}
+        cls.parts_ = {
+            name: type(default) for name, default in zip(cls.fields_, cls.defaults_) if isinstance(default, Record)
+        }
         cls.part_of_ = {
             **{name: "" for name in cls.fields_ if name not in cls.parts_},
             **{key: name for name, part in cls.parts_.items() for key in part.fields_},
@@ -71,7 +73,7 @@ class Nested(Record):
     def to_data(self) -> dict[str, Any]:
         """Return the keys that are not at their default, all on one level."""
         data: dict[str, Any] = {}
-        for (name, default), value in zip(self.defaults_, self.field_values()):
+        for name, default, value in zip(self.fields_, self.defaults_, self.field_values()):
             if value is default:
                 continue
             if name in self.parts_:

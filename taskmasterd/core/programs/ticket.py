@@ -76,6 +76,10 @@ def goal_of(entry: Entry, wanted: ProgramConfig) -> str:
     return BEGUN if becomes_job else UP
 
 
+def _nothing(*_news: object) -> None:
+    pass
+
+
 class Ticket:
     """One waiting operation.
 
@@ -89,7 +93,7 @@ class Ticket:
         on_result: Callable[[Entry, Outcome], None],
         on_done: Callable[[], None],
         on_try: Callable[[Entry], None],
-        on_said: Callable[[str, str, bool], None] = lambda _name, _text, _final: None,
+        on_said: Callable[[str, str, bool], None] = _nothing,
     ) -> None:
         self._on_result = on_result
         self._on_done = on_done
@@ -173,3 +177,8 @@ class Ticket:
         if self.done and not self._told:
             self._told = True
             self._on_done()
+
+
+def unheard() -> Ticket:
+    """Return a ticket of which nobody hears anything."""
+    return Ticket(_nothing, _nothing, _nothing)
