@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 import time
 
 from taskmaster_common.errors import SystemFailure
 from taskmaster_common.text.units import parse_seconds
+from taskmasterctl.deadly import DeadlySignals, Killed
 from taskmasterctl.metrics.collect import Collector
 from taskmasterctl.metrics.file import remove, replace
 from taskmasterctl.metrics.text import PROMETHEUS, render
@@ -17,7 +17,6 @@ from taskmasterctl.visible import clean
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType
 
     from taskmaster_common.commands.table import Request
     from taskmasterctl.metrics.collect import Ask
@@ -25,10 +24,6 @@ if TYPE_CHECKING:
     from taskmasterctl.reply.astext import Reply
 
 FAILED = 1
-
-
-class Ended(SystemExit):
-    """TERM or HUP has arrived."""
 
 
 def run_metrics(request: Request, ask: Ask, errors: Callable[[], Reply]) -> int:
@@ -71,20 +66,14 @@ def _again(collector: Collector, output: str, form: str, every_s: float) -> int:
 
 def _until_ended(work: Callable[[], int], output: str = "") -> int:
     """Do some work that never ends; TERM and HUP end it in order, with 0. Afterwards there is no file."""
-    before = {number: signal.signal(number, _end) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
-        return work()
-    except Ended:
+        with DeadlySignals():
+            return work()
+    except Killed:
         return 0
     finally:
         if output:
             remove(output)
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _end(_number: int, _frame: FrameType | None) -> None:
-    raise Ended
 
 
 def _listen(text: str, ask: Ask, errors: Callable[[], Reply]) -> int:

@@ -17,6 +17,7 @@ from taskmaster_common.commands.help import SHELL_COMMANDS, help_text, short_hel
 from taskmaster_common.commands.table import USAGE, parse
 from taskmaster_common.errors import RequestError, SystemFailure
 from taskmaster_common.records import Record
+from taskmasterctl.deadly import DeadlySignals, Killed
 from taskmasterctl.options import Options, split_line, split_options
 from taskmasterctl.output import ERR, OUT
 from taskmasterctl.reply.mirror import Mirror
@@ -30,7 +31,6 @@ from taskmasterctl.visible import clean
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from types import FrameType
     from typing import Protocol
 
     from taskmasterctl.connect.sockets import Sockets
@@ -49,8 +49,6 @@ if TYPE_CHECKING:
 
 
 INTERRUPTED = 130
-AGAIN_S = 0.2
-"""Delay before a deadly signal is raised once more, seconds."""
 SOUND = "\x1b[0m\x1b[?7h\x1b[?25h\x1b[?2004l"
 """Resets a terminal at any moment: plain letters, wrapped lines, a visible cursor, no bracketed paste."""
 FIRST_SNAPSHOT_S = 1.0
@@ -74,21 +72,12 @@ class CommandLine(Record):
     colour: bool = True
 
 
-class Killed(SystemExit):
-    """A deadly signal has arrived. The terminal is reset before the process dies of it."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(128 + number)
-        self.number = number
-
-
 def run_shell(options: Options, command_line: CommandLine, sockets: Sockets, state_dir: str, *, plain: bool) -> int:
     """Run the shell until Ctrl-D or `exit`; return 0.
 
     TERM and HUP end it as they end any process, after the terminal's modes are restored.
     """
     before = termios.tcgetattr(0)
-    _heed_deadly_signals()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the parent process may have ignored it
     news = News(Feed(sockets, Mirror()), command_line.user_name)
     history = HistoryFile(f"{state_dir}/{FILE}", f"{state_dir}/{EARLIER_FILE}")
@@ -99,11 +88,11 @@ def run_shell(options: Options, command_line: CommandLine, sockets: Sockets, sta
 
     shell = Shell(options, command_line, news)
     try:
-        with suppress(KeyboardInterrupt):
-            shell.open(history.problem)
-        shell.serve(PlainReader(command_line, news) if plain else _prompt(command_line, news, history, suspend))
+        with DeadlySignals():
+            with suppress(KeyboardInterrupt):
+                shell.open(history.problem)
+            shell.serve(PlainReader(command_line, news) if plain else _prompt(command_line, news, history, suspend))
     except Killed as killed:
-        signal.setitimer(signal.ITIMER_REAL, 0)
         _restore(before)
         if not plain:
             with suppress(SystemFailure, BrokenPipeError):  # the terminal may be gone
@@ -114,27 +103,6 @@ def run_shell(options: Options, command_line: CommandLine, sockets: Sockets, sta
         news.feed.close()
         _restore(before)
     return 0
-
-
-def _heed_deadly_signals() -> None:
-    """Have TERM and HUP raise Killed. Where Python or asyncio drops it (in a destructor), it comes again and nothing is printed."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _killed)
-    sys.unraisablehook = _dropped
-
-
-def _dropped(what: sys.UnraisableHookArgs) -> None:
-    if not isinstance(what.exc_value, Killed):
-        sys.__unraisablehook__(what)
-
-
-def _killed(number: int, _frame: FrameType | None) -> None:
-    """Raise Killed, and again a moment later."""
-    for each in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(each, signal.SIG_IGN)
-    signal.signal(signal.SIGALRM, lambda _alarm, _frame: _killed(number, None))
-    signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
-    raise Killed(number)
 
 
 def _restore(attributes: list[object]) -> None:

@@ -18,6 +18,7 @@ from prompt_toolkit.layout import FormattedTextControl, Layout, Window
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.styles import Style
 
+from taskmasterctl.deadly import DeadlySignals, Killed
 from taskmasterctl.top import keys as orders
 from taskmasterctl.top import layout
 from taskmasterctl.top.beside import Beside
@@ -25,7 +26,6 @@ from taskmasterctl.top.beside import Beside
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from types import FrameType
     from typing import Any
 
     from prompt_toolkit.formatted_text import StyleAndTextTuples
@@ -303,22 +303,20 @@ class TopScreen:
             self._live.more = not self._live.more
 
     def _run_outside(self, words: Sequence[str]) -> None:
-        """Run a verb on the plain terminal, and come back to the same state. Ctrl-C, TERM and HUP end the verb."""
-
-        def end(_number: int, _frame: FrameType | None) -> None:
-            raise KeyboardInterrupt
+        """Run a verb on the plain terminal, and come back to the same state. Ctrl-C ends the verb, TERM and HUP end all."""
 
         def run() -> None:
-            numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-            before = {number: signal.signal(number, end) for number in numbers}
+            before = signal.signal(signal.SIGINT, signal.default_int_handler)
             try:
-                code = self._outside.run(words)
-                if words[0] == "why" or code not in (0, INTERRUPTED):  # it has ended by itself, and is to be read
-                    self._outside.wait()
+                with DeadlySignals():
+                    code = self._outside.run(words)
+                    if words[0] == "why" or code not in (0, INTERRUPTED):  # it has ended by itself, and is to be read
+                        self._outside.wait()
             except KeyboardInterrupt:
                 pass
+            except Killed as killed:
+                self._end_by(killed.number)
             finally:
-                for number, handler in before.items():
-                    signal.signal(number, handler)
+                signal.signal(signal.SIGINT, before)
 
         run_in_terminal(run)

@@ -276,9 +276,22 @@ def test_ctrl_c_and_deadly_signals_leave_the_terminal_as_it_was(shared: Daemon, 
     with screen(shared, forks=forks) as terminal:
         terminal.see("web (4)")
         terminal.child.send_signal(signal.SIGTERM)
-        assert terminal.ended() == (None, signal.SIGTERM)
-        assert terminal.modes_now() == terminal.modes
-        assert bytes(terminal.raw).rfind(b"\x1b[?1049l") > bytes(terminal.raw).rfind(b"\x1b[?1049h")
+        assert_died_in_order(terminal, signal.SIGTERM)
+
+
+def test_a_deadly_signal_ends_it_too_while_a_verb_has_the_terminal(shared: Daemon, forks: ForkServer) -> None:
+    with screen(shared, "web:1", forks=forks) as terminal:
+        terminal.see("web:1")
+        terminal.type("L")
+        wait_until(lambda: outside(terminal, "hello 1"))
+        terminal.child.send_signal(signal.SIGHUP)
+        assert_died_in_order(terminal, signal.SIGHUP)
+
+
+def assert_died_in_order(terminal: Terminal, number: int) -> None:
+    assert terminal.ended() == (None, number)
+    assert terminal.modes_now() == terminal.modes
+    assert bytes(terminal.raw).rfind(b"\x1b[?1049l") > bytes(terminal.raw).rfind(b"\x1b[?1049h")
 
 
 # -- what is done
