@@ -51,8 +51,8 @@ def listen_on(path: str, mode: int, gid: int | None, who: Account | None) -> soc
         with ActingAs(who, group), Held(path, OP) as held:
             _remove_stale(held)
             _bind(listener, bind_path(held, OP), mode, group)
+            listener.listen(BACKLOG)  # at once: who finds the file meanwhile is refused, as if no daemon were there
             set_rights(held, OP, mode, gid=group)
-        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise SystemFailure(OP, path, system_reason(error), error.errno or 0) from None
