@@ -11,12 +11,12 @@ Greeting. The daemon speaks first, and sends one object:
 
 `config` is the absolute path of the daemon's configuration, as it was given at the start.
 
-A peer that may not use this daemon gets an `end` with the error "permission" instead, one user's 17th connection by a role one
-with "busy", and the daemon closes the connection.
+A peer that may not use this daemon gets an `end` with the error "permission" instead, and the 17th connection of a user who has
+only a role gets one with "busy". The daemon then closes the connection.
 
-Roles. A peer of whom `roles` decide sees only the programs that these cover: others are in no reply, and their names are unknown.
-A text that would name one is left out. Each request is judged when its turn comes; a stream that a reload forbids ends with
-"permission".
+Roles. A peer that has only a role sees only the programs that the role covers: no reply holds another one, and its name is
+unknown. The daemon leaves out a text that would name one. It judges each request when its turn comes; a stream that a reload
+forbids ends with "permission".
 
 Request. One line: a verb with its flags and arguments, separated by blanks, as users type them
 (`restart web --no-wait`). The verbs and flags are those of `commands`; the daemon refuses flags of the client's side. It
@@ -76,14 +76,18 @@ that it does not know.
                object roots (list of programs), reverse
     plan       programs: list of PLAN, daemon_keys, live_keys: lists,       reload
                daemon_values: {key: {old, new}} of those with plain values,
-               groups_changed, changes, dry_run
+               groups_changed, alerts: list of texts, changes, dry_run
     problem    text                                                         reload
     warning    text                                                         stop, restart, wait, reload, shutdown, logs,
                                                                             simulate
-    output     name stream text; at (logs --timestamps: seconds since 1970)  logs, attach
-               at (the place of the log behind it)                          attach
+    output     name stream text; at (with logs --timestamps seconds since   logs, attach
+               1970, with attach the place in the log behind the text)
     events     events: list of EVENT, at most 100 per object; seq (of the   events
                last one that was looked at)
+    alert      rule destination waiting (number of events) last (time of    alert
+               the last delivery, or null) last_ago_s error (or null)
+               first (true: the first of the list)
+    said       text (a step of the delivery)                                alert
     why        why: list of STORY, at most 10 per object                    why
     runs       name state scheduled; with a schedule off, next: list of     runs
                texts, jitter_s skipped; current last history: RUN or null
@@ -112,10 +116,10 @@ that it does not know.
                outdated (true: its instance was started with other values of keys than are wanted now)
                health: {way, verdict (unknown healthy unhealthy), since_s (of the verdict, or null), failures (in a row), last (the
                last answer), at_s (how long ago, or null), restarts (for health, in a row)}: or null without checks
-               exit: {code or signal or failure, core, after_s, expected, why (the daemon had given it up, if it had),
-               memory (was short when somebody killed it, if that is known), limit (what it had used of one then)} or null
+               exit: {code or signal or failure, core, after_s, expected, why (the daemon had given it up, if it had), memory (a
+               text, if memory was short when somebody killed it) or limit (a text, if it had used up a limit then)} or null
                sockets: list of {name, address, state (listening closed; "held by pid N alone")}, one for each descriptor
-               may (the level on the program of a client of whom roles decide; not there for others)
+               may (the level on the program; only for a client that has only a role)
                schedule: {next (text, or null), last: {time result ok} (or null), skipped (in a row), off}, or null
                stderr (status, show and subscribe, for a process that is not as wanted: its last line, of some of them)
                counters (status): {starts, restarts (starts by itself), exits: {expected, unexpected, signal, failed (starts
@@ -124,10 +128,13 @@ that it does not know.
     OVERRIDE   enabled by at (seconds since 1970) reason, if somebody has disabled or enabled the program;
                scale: {count, file (the number in the file), by, at}, if somebody has scaled it
     EVENT      seq time (UTC) mono (monotonic seconds) boot name ("": the daemon) event text, and what belongs to the event: pid,
-               status (of wait(2)), after (seconds), try, of, deadline (of mono), by: {uid pid text}, cause, keys, reason, left,
-               words (last lines of stderr), more (number of others that this one stands for), over (true: the end of a trouble)
+               status (of wait(2)), expected, signal, killed, refused (texts: who may not be signalled), silent, was (the state
+               before), after (seconds), try, of, deadline (of mono), by: {uid pid text}, cause, keys, change, changed (number of
+               programs), reason, ok, left, words (last lines of stderr), more (number of others that this one stands for), over
+               (true: the end of a trouble); of a request verb, flags, targets; of the daemon version, config, code; rule; of attach
+               read_only, typed
     RUN        nominal began ended (texts with the offset of the job's zone, or null) how (schedule, late, missed, skipped, or who)
-               took_s result ok (null: not over, or nobody knows) count (runs that were left out, else 0)
+               took_s result ok (null: it still runs, or its end is unknown) count (runs that were left out, else 0)
     STORY      name (of a process, or of a program whose instances are all as wanted) state since (UTC, or null) since_s sentence
                events: list of {time, text, more}, said (last lines of stderr), next, do (command lines), pids (of its last end)
                detail (what DETAIL of `status` adds, or "")
@@ -140,17 +147,17 @@ that it does not know.
                create start stop restart: lists of process names
                rolls (true: starts and restarts happen one after the other, as `update` says)
 
-`settings` are typed: numbers (seconds, bytes), booleans, text; cmd a list of words, with `shell` a text; exitcodes a list;
-depends_on a list of names, or an object as it is written in the file;
-env a list of names, with --env an object; null means the daemon's own value. Times are in seconds. In a result, `seconds` is the
-duration of the operation; `killed`: SIGKILL was needed; `reason` says why it was not `ok`, or why it was skipped; `stderr` is the list of the last
-lines of a failed start; `outcome` is one of started already-started stopped already-stopped restarted skipped signalled failed
-overtaken refused stuck removed requested blocked taken-back untouched rolled-back up settled unchecked no-job sent armed. `wanted` is false
-in BACKOFF, FATAL, after an unexpected exit, while it is unhealthy, and from the third skipped run in a row on. While a client waits, the daemon sends something at least
-every 2 s: after 5 s of silence it is frozen. A client that
-follows a log does not wait: there, silence means that nothing is written.
+`settings` are typed: numbers (seconds, bytes), booleans, text; cmd is a list of words, with `shell` a text; exitcodes is a list;
+depends_on is a list of names, or an object as the file has it; env is a list of names, with --env an object; null means the
+daemon's own value. Times are in seconds. In a result, `seconds` is the duration of the operation; `killed`: SIGKILL was needed;
+`reason` says why it is not `ok`, or why the process was skipped; `stderr` is the list of the last lines of a failed start;
+`outcome` is one of started already-started stopped already-stopped restarted done skipped signalled failed overtaken refused
+stuck removed requested blocked taken-back untouched rolled-back up settled unchecked no-job sent armed. `wanted` is false in
+BACKOFF, in FATAL, after an unexpected exit, while the process is unhealthy, and from the third skipped run in a row on. While a
+client waits, the daemon sends something at least every 2 s: after 5 s of silence it is frozen. A client that follows a log does
+not wait: there, silence means that nothing is written.
 
-A reason of `disable` is one word of the request: a blank in it is `%20`, as in a URL, and `%` is `%25`.
+The reason of `disable` is one word of the request: `%20` stands for a blank in it, as in a URL, and `%25` for `%`.
 
 Subscription. The reply to `subscribe [TARGET...]` is a snapshot and then, for ever, every change. A snapshot is a `daemon`
 object, a `snapshot` object, and `processes` objects with `count` processes in all; it replaces everything that the client
@@ -163,38 +170,38 @@ the same). With TARGETs some numbers do not appear. A client that reads too slow
 that it `missed`. The daemon sends nothing while nothing changes: a client notices a dead daemon by the end of the connection,
 and a frozen one by a request on another connection.
 
-Input. While the daemon serves `send TARGET`, a line that begins with `{` is no request but its input, an object:
+Input. While the daemon serves `send TARGET`, a line that begins with `{` is not a request but an object of its input:
 
     input   text    what the programs are to read
     eof             that was all
 
-The daemon takes them as fast as the programs read. At a terminal LF in `text` means the Enter key. After `eof` it adds a line
-end, unless with --no-newline, and with --eof it then ends the input of the programs: it closes the pipe, or types Ctrl-D. `result`
-comes for each process, `taken` in between. If the client closes the connection, even its sending side alone, before the `end`,
-what the programs have not got is dropped. Input that comes after the `end` is ignored until the next request.
+The daemon takes the input as fast as the programs read it. At a terminal, LF in `text` means the Enter key. At `eof` the daemon
+adds a line end, unless --no-newline forbids it; with --eof it then ends the programs' input: it closes the pipe, or types Ctrl-D.
+A `result` comes for each process, `taken` in between. If the client closes the connection, or only its sending side, before the
+`end`, the daemon drops what the programs have not got. It ignores input that comes after the `end`, until the next request.
 
-Attach. `attach TARGET` is an endless reply about one process. `attached` comes first, and again for each further instance, with the
-end of the one before as `why`; `modes` are the sequences, each without its ESC, that put a terminal into the modes of the program's.
-Then `output` follows, of the stream "terminal" where the process has one. `ended` and an `end` with exit 3 come when nothing follows;
-a client leaves by closing the connection. Its input:
+Attach. `attach TARGET` is an endless reply about one process. `attached` comes first, and again for each later instance; `why`
+then says how the one before ended. `modes` are the escape sequences, each without its ESC, that give a terminal the modes of the
+program's. `output` follows, of the stream "terminal" if the process has one. If no instance follows, `ended` and an `end` with
+exit 3 come; a client leaves by closing the connection. Its input:
 
-    input   text        what is typed; ignored from who does not type
-    size    rows cols   of the client's terminal; it counts as long as the client types
+    input   text        what is typed; ignored unless this client types
+    size    rows cols   of the client's terminal; it counts while the client types
     take                take the typing, or give it back
     redraw              make the program paint its screen; ignored with --read-only
     eof                 end the input of the program
 
-`typing` tells each client when the typing changes hands, `size` when the terminal has another size. A client that is more than 1 MiB
-behind gets `missed`, and `modes` to begin again with. `--from` goes on at a place that an `output` of an earlier daemon has named.
+Each client gets `typing` when the typing changes hands, and `size` when the terminal has another size. A client that is more than
+1 MiB behind gets `missed`, then `modes` to begin again with. `--from` goes on at a place that an `output` of an earlier daemon named.
 
 Shutdown. When the daemon ends in order, endless replies (a subscription, a log that is followed) get an `end` with the error
 "stopping"; a connection that ends without it was lost by accident. An upgrade ends no connection; a subscriber gets an
 `upgraded` object.
 
-Upgrade. `upgrading` comes first. If the connection ends before the reply does, the new code has died: then a daemon that is
-started with the configuration named by `upgrading` takes the programs over. `upgraded` says that other code has taken the
-daemon's place: `before` and `version` are the versions, `seconds` is the length of the gap. The process, its connections and
-the requests on them go on; there is no second greeting.
+Upgrade. `upgrading` comes first. If the connection ends before the reply does, the new code has died: start a daemon with the
+configuration that `upgrading` names, which takes the programs over. `upgraded` says that other code has taken the daemon's
+place: `before` and `version` are the versions, `seconds` is the length of the gap. The process, its connections and the requests
+on them go on; there is no second greeting.
 
 Text. Bytes that are not UTF-8 travel as lone surrogates (Python's surrogateescape, U+DC80 to U+DCFF), so that output
 of programs survives unchanged. Replies are pure ASCII.
