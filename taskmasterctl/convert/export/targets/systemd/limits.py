@@ -105,7 +105,7 @@ LIMITS: KeyRows = {
     ),
     "cgroup": silent("each unit has one"),
     "recycle": KeyRow("`age`: `RuntimeMaxSec=`, changed; `memory`: dropped", _recycle),
-    "clear_env": KeyRow("true: usual there; a list: `PassEnvironment=`", _clear_env),
+    "clear_env": KeyRow("true: the default there; a list: `PassEnvironment=`", _clear_env),
     "env_file": KeyRow("`EnvironmentFile=`, changed beside `env`", _env_file),
     "enabled": KeyRow("false: no `[Install]`, changed", _enabled),
     "schedule": KeyRow("`NAME.timer`", schedule),

@@ -277,7 +277,7 @@ PROCESS: KeyRows = {
     "group": KeyRow("`Group=`", _group),
     "description": KeyRow("`Description=`", _description),
     "stopasgroup": KeyRow(
-        "true: usual there; `leader`: `KillMode=mixed`, changed; false: `KillMode=process`", _stopasgroup
+        "true: the default there; `leader`: `KillMode=mixed`, changed; false: `KillMode=process`", _stopasgroup
     ),
     "restart_delay": KeyRow("`RestartSec=`, changed", _restart_delay),
     "restart_max_delay": KeyRow("dropped", _restart_max_delay),
