@@ -12,7 +12,8 @@ from taskmaster_common.records import Record
 from taskmasterd.processes.members.proofs import LOGGER, ROLES
 from taskmasterd.system.child_reads import ask_in_child
 from taskmasterd.system.loop.cmodules import signal
-from taskmasterd.system.procfs import each, tree
+from taskmasterd.system.offspring import tree
+from taskmasterd.system.procfs import each
 from taskmasterd.system.signalling import send, signal_one
 
 TYPE_CHECKING = False

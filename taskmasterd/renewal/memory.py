@@ -7,7 +7,8 @@ The kernel's own count of a control group is exact: it counts each page once, an
 
 from __future__ import annotations
 
-from taskmasterd.system.procfs import MOST_IN_TREE, children_of_threads, read
+from taskmasterd.system.offspring import MOST_IN_TREE, children_of_threads
+from taskmasterd.system.procfs import read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -36,8 +36,6 @@ MOST_CONTENT = 16 * 1024 * 1024
 """Most bytes to read from any file; lists of children are the longest."""
 MOST_VARIABLES = 256 * 1024
 """Most bytes to read of a process's variables."""
-MOST_IN_TREE = 20_000
-"""Most processes to find in one tree: a tree that keeps growing must not keep the search busy for ever."""
 MOST_THREADS = 64
 """Most threads to look at for a living one; a process with more of them counts as alive."""
 
@@ -102,33 +100,6 @@ def zombie_status(pid: int) -> int | None:
     """
     fields = _stat(pid)
     return int(fields[50]) if len(fields) > 50 and fields[1] == "Z" and _is_dead(pid, fields) else None
-
-
-def children(pid: int) -> list[int]:
-    """Return the children of all threads of a process."""
-    return finished(children_of_threads(pid))
-
-
-def children_of_threads(pid: int) -> Generator[None, None, list[int]]:
-    """Find the children of all threads of a process, one thread per step."""
-    found: list[int] = []
-    for thread in listing(f"/proc/{pid}/task"):
-        found += map(int, read(f"/proc/{pid}/task/{thread}/children").split())
-        yield
-    return found
-
-
-def tree(root: Survivor) -> Generator[None, None, list[Survivor]]:
-    """Find a process and its live descendants, one process per step, MOST_IN_TREE at most."""
-    found, waiting = [root], [root.pid]
-    while waiting and len(found) < MOST_IN_TREE:
-        for pid in (yield from children_of_threads(waiting.pop())):
-            child = look(pid)
-            if child:
-                found.append(child)
-                waiting.append(pid)
-            yield
-    return found
 
 
 def oom_kills() -> int:

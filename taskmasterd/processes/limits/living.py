@@ -16,7 +16,8 @@ from taskmasterd.core.programs.table import of_class
 from taskmasterd.processes.limits.autogroups import Autogroups
 from taskmasterd.system.limits import running
 from taskmasterd.system.loop.cmodules import partial
-from taskmasterd.system.procfs import look, tree
+from taskmasterd.system.offspring import tree
+from taskmasterd.system.procfs import look
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ import os
 from taskmaster_common.records import Record
 from taskmasterd.ondemand import on_demand
 from taskmasterd.system.lineage import BROKEN
-from taskmasterd.system.procfs import Survivor, children, look, ticks_now
+from taskmasterd.system.offspring import children
+from taskmasterd.system.procfs import Survivor, look, ticks_now
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ import os
 
 from taskmasterd.ondemand import on_demand
 from taskmasterd.processes.members.descendants import MOST_LOOKS, Descendants
+from taskmasterd.system.offspring import tree
 from taskmasterd.system.procfs import (
     Survivor,
     can_see,
@@ -24,7 +25,6 @@ from taskmasterd.system.procfs import (
     is_ending,
     look,
     ticks_now,
-    tree,
 )
 from taskmasterd.system.procfs import each as each_process
 

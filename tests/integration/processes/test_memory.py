@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from taskmasterd.renewal.memory import measuring, of_group
-from taskmasterd.system.procfs import can_see, children, finished
+from taskmasterd.system.offspring import children
+from taskmasterd.system.procfs import can_see, finished
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.skipif(not can_see(), reason="/proc does not list children")
