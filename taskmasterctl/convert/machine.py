@@ -87,7 +87,7 @@ def surroundings_of(
         decided_by_others=_yes,
         on_disk=_yes,
         probe_problem=_nothing,
-        alert_doubts=_no_doubts,
+        destination_doubts=_no_doubts,
         watched_directories=_none,
         writable_command=_no_doubts,
         limit_refusals=_no_doubts,

@@ -78,7 +78,7 @@ def surroundings(environment: Mapping[str, str], *, daemonized: bool, pid1: bool
         decided_by_others=decided_by_others,
         on_disk=on_disk,
         probe_problem=lambda value, count: ways.problem(value, count),  # noqa: PLW0108 - on demand
-        alert_doubts=lambda destination, user: alerting.doubts(destination, user),  # noqa: PLW0108 - on demand
+        destination_doubts=lambda destination, user: alerting.doubts(destination, user),  # noqa: PLW0108 - on demand
         watched_directories=lambda workingdir, value: watched.directories(workingdir, value),  # noqa: PLW0108 - on demand
         writable_command=lambda word, path, workingdir: alerting.writable_command(word, path, workingdir),  # noqa: PLW0108 - on demand
         limit_refusals=lambda may, uid, root: limits.refusals(may, uid, root),  # noqa: PLW0108 - on demand

@@ -58,7 +58,7 @@ def host(files: Mapping[str, str | bytes | File], **changes: Any) -> Surrounding
         "decided_by_others": lambda _path: False,
         "on_disk": lambda _path: False,
         "probe_problem": problem,
-        "alert_doubts": lambda _destination, _user: (),
+        "destination_doubts": lambda _destination, _user: (),
         "watched_directories": lambda _directory, _value: 1,
         "writable_command": lambda _word, _path, _workingdir: (),
         "limit_refusals": lambda _may_use, _uid, _root: (),

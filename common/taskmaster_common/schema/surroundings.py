@@ -74,7 +74,7 @@ class Surroundings(Record):
     can replace. `decided_by_others(path)` says whether another user owns what is there, or can replace it. `on_disk(path)` says whether what is there outlives a boot, as far as that can be seen. `probe_problem(value, count)` says why an address in a value of `ready` or `health` is
     none for one of so many instances, or "".
     `watched_directories(workingdir, value)` counts, up to some bound, the directories that a value of `watch` means.
-    `alert_doubts(destination, user)` yields what is wrong with the files that an alert's destination names, and with its mail
+    `destination_doubts(destination, user)` yields what is wrong with the files that the destination of alerts or lines names, and with its mail
     server or log daemon, for that user, None being the daemon itself: (text, whether it is an error). So does `writable_command(word, PATH,
     workingdir)` with the file of a command that root runs. `limit_refusals(may_use, uid, cgroup_root)` yields (key, reason) for each value of
     what a program may use that a daemon of that user cannot give it here. `cgroup_problem(path, uid)` says why
@@ -104,7 +104,7 @@ class Surroundings(Record):
     decided_by_others: Callable[[str], bool]
     on_disk: Callable[[str], bool]
     probe_problem: Callable[[Mapping[str, Any], int], str]
-    alert_doubts: Callable[[Mapping[str, Any], User | None], Sequence[tuple[str, bool]]]
+    destination_doubts: Callable[[Mapping[str, Any], User | None], Sequence[tuple[str, bool]]]
     watched_directories: Callable[[str, Mapping[str, Any]], int]
     writable_command: Callable[[str, str, str], Sequence[tuple[str, bool]]]
     limit_refusals: Callable[[MayUse, int, str | None], Sequence[tuple[str, str]]]

@@ -182,7 +182,7 @@ def test_what_is_hardly_meant_is_a_warning(text: str, says: list[str]) -> None:
 
 def test_the_host_is_asked_about_files_commands_and_the_mail_server() -> None:
     both = (("it is odd", False), ("it is wrong", True))
-    assert wrong("{mail: {to: a@b}}", alert_doubts=lambda _place, _user: both) == "mail: it is wrong"
+    assert wrong("{mail: {to: a@b}}", destination_doubts=lambda _place, _user: both) == "mail: it is wrong"
     assert wrong("{cmd: a}", writable_command=lambda *_words: both) == "cmd: it is wrong"
     assert doubted("{cmd: a}", find_command=lambda *_words: "a is not found in PATH") == ["cmd: a is not found in PATH"]
     assert doubted("{cmd: a, user: www}", writable_command=lambda *_words: both) == []

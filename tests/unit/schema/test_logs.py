@@ -269,6 +269,12 @@ def test_a_log_daemon_to_which_programs_write_is_looked_for_once() -> None:
         return (("nobody is there", False),)
 
     text = "programs: {a: {cmd: x, stdout: syslog}, b: {cmd: x, stderr: syslog}, c: {cmd: x, stdout: {syslog: {to: 'udp:127.0.0.1:5'}}}}"
-    (said,) = load(text, alert_doubts=doubts).warnings
+    (said,) = load(text, destination_doubts=doubts).warnings
     assert "programs.a.stdout: nobody is there" in said
     assert asked == [{"to": "unix:/dev/log"}]
+
+
+def test_so_is_the_log_daemon_that_gets_the_event_log() -> None:
+    text = "{taskmasterd: {logfile: syslog}, programs: {a: {cmd: x, stdout: syslog}}}"
+    (said,) = load(text, destination_doubts=lambda *_asked: (("nobody is there", False),)).warnings
+    assert "taskmasterd.logfile: nobody is there" in said

@@ -32,7 +32,7 @@ def check_alerts(rules: Sequence[Rule], daemons: User | None, surroundings: Surr
             )
         if kind == HTTP:
             _check_url(rule, report)
-        for text, refused in surroundings.alert_doubts(getattr(rule.value, kind), daemons):
+        for text, refused in surroundings.destination_doubts(getattr(rule.value, kind), daemons):
             (report.error if refused else report.warn)(rule.at(kind), rule.place(kind), text)
 
 

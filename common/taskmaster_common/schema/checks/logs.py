@@ -9,9 +9,10 @@ from taskmaster_common.schema.effective import writes_log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from taskmaster_common.config import DaemonConfig
+    from taskmaster_common.schema.nodes import Node
     from taskmaster_common.schema.programs import Program
     from taskmaster_common.schema.report import Report
     from taskmaster_common.schema.surroundings import Surroundings
@@ -56,19 +57,30 @@ def check_tags(programs: Sequence[Program], report: Report) -> None:
             report.warn(first.at("stdout"), first.place("stdout"), f"the tag {tag} is also that of {named}")
 
 
-def check_log_daemons(programs: Sequence[Program], surroundings: Surroundings, report: Report) -> None:
-    """Warn where no log daemon takes what programs write, once for each."""
+def check_log_daemons(
+    programs: Sequence[Program],
+    daemon: DaemonConfig,
+    daemon_nodes: Mapping[str, Node],
+    surroundings: Surroundings,
+    report: Report,
+) -> None:
+    """Warn where no log daemon takes what programs, or the daemon itself, write; once for each."""
     seen: set[str] = set()
-    for program in programs:
-        for key in ("stdout", "stderr"):
-            target = program.config.value(key)
-            if not is_elsewhere(target) or elsewhere_of(target).kind != SYSLOG:
-                continue
-            address = elsewhere_of(target).address
-            if address.startswith("unix:") and address not in seen:
-                seen.add(address)
-                for text, _ in surroundings.alert_doubts({"to": address}, None):
-                    report.warn(program.at(key), program.place(key), text)
+    uses = [
+        (program.config.value(key), program.at(key), program.place(key))
+        for program in programs
+        for key in ("stdout", "stderr")
+    ]
+    if daemon.logfile:
+        uses.insert(0, (daemon.logfile, daemon_nodes["logfile"], "taskmasterd.logfile"))
+    for target, at, place in uses:
+        if not is_elsewhere(target) or elsewhere_of(target).kind != SYSLOG:
+            continue
+        address = elsewhere_of(target).address
+        if address.startswith("unix:") and address not in seen:
+            seen.add(address)
+            for text, _ in surroundings.destination_doubts({"to": address}, None):
+                report.warn(at, place, text)
 
 
 def check_logs(program: Program, report: Report) -> None:

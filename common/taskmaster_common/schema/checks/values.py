@@ -68,7 +68,7 @@ def check_configuration(
     check_inherited_score(programs, surroundings, report)
     check_spools(programs, daemon, surroundings, report)
     check_tags(programs, report)
-    check_log_daemons(programs, surroundings, report)
+    check_log_daemons(programs, daemon, daemon_nodes, surroundings, report)
     check_ending(programs, daemon, daemon_nodes, report)
 
 
