@@ -1,4 +1,4 @@
-"""`StandardOutput=` and its kin -> `stdout`, `stderr`. Pure. Source: systemd.exec(5)."""
+"""`StandardOutput=` and its kin -> `stdout`, `stderr`, `stdin`. Pure. Source: systemd.exec(5)."""
 
 from __future__ import annotations
 
@@ -37,11 +37,26 @@ class UnitStreams:
             self._outcome.report.note(
                 "whose output goes to a file, LOG_DIR/NAME.log; the journal had it", self._block.name
             )
+        self._input()
+
+    def _input(self) -> None:
         directive = self._unit.last("StandardInput")
-        if directive is not None and directive.value != "null":
-            self._drop(directive, "it reads from /dev/null", "stdin: pipe, and taskmasterctl send", "stdin")
-        elif directive is not None:
+        if directive is None:
+            return
+        try:
+            value = self._expanded(directive).strip()
+        except ValueError as error:
+            self._unit.refuse(directive, str(error))
+            return
+        kind, _colon, path = value.partition(":")
+        is_file = kind == "file" and bool(path)
+        if is_file:
+            self._block.set("stdin", rendered(path))
+        if is_file or value == "null":
             self._outcome.carried()
+            return
+        instead = "tty: true" if value.startswith("tty") else "stdin: a path, pipe or one of its sockets"
+        self._drop(directive, "it reads from /dev/null", instead, "stdin")
 
     def _drop(self, directive: Directive, text: str, instead: str, key: str) -> None:
         self._outcome.drop(self._unit.place(directive), text, instead, on=self._block, key=key)

@@ -219,6 +219,17 @@ def test_every_directive_is_carried_or_has_a_line(importer: Importer, protection
             assert result(name) != whole, name
 
 
+@pytest.mark.parametrize(
+    ("value", "stdin", "instead"),
+    [("file:/in put", "/in put", ""), ("null", "null", ""), ("tty-force", "null", "tty: true"), ("socket", "null", "stdin: a path")],
+)  # fmt: skip
+def test_a_unit_that_reads_a_file_does_so_here(importer: Importer, value: str, stdin: str, instead: str) -> None:
+    done = service(importer, f"ExecStart=/bin/run\nStandardInput={value}")
+    assert done.program("web").stdin == stdin
+    assert bool(done.lines("dropped")) is bool(instead)
+    assert instead in "".join(done.lines("dropped"))
+
+
 def test_limits_are_carried(importer: Importer) -> None:
     done = service(
         importer, "ExecStart=/bin/run\nLimitNOFILE=1024:infinity\nLimitCORE=1M\nNice=-5\nMemoryMax=512M\nCPUQuota=150%"
