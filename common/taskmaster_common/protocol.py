@@ -207,8 +207,8 @@ Text. Bytes that are not UTF-8 travel as lone surrogates (Python's surrogateesca
 of programs survives unchanged. Replies are pure ASCII.
 
 Errors. `code` is one of: usage unknown-verb (exit 2), permission (4), unknown-name (4 or 5), unknown-signal (2),
-stopping (1: the daemon is shutting down; 4: it has shut down), config (6), failed (1), too-long (2), busy (1: the operating
-system refused a resource that the answer needs), internal (1).
+stopping (1: the daemon is shutting down; 4: it has shut down), config (6), failed (1), too-long (2), busy (1: something that the
+answer needs is taken, or the system refuses it; try again), internal (1).
 
 Limits. The daemon answers a longer request with "too-long" and closes the connection; it also closes one whose line is not
 complete 30 s after its first byte. It stops reading from a client that sends ahead while 64 requests, or 64 KiB of them, wait.
