@@ -98,7 +98,7 @@ def choose(facts: CgroupFacts) -> CgroupRoot:
     if facts.read_only:
         return CgroupRoot(reason="read-only file system; the container's own limits hold")
     if not facts.writable:
-        return CgroupRoot(reason=f"uid {facts.uid} may not write {facts.mount}")
+        return CgroupRoot(reason=f"the daemon (uid {facts.uid}) may not write {facts.mount}")
     if facts.pid == 1:
         return CgroupRoot(facts.mount, "the container's own", moved=True)
     return CgroupRoot(f"{facts.mount}/{facts.name}", "made by this daemon", ours=True)

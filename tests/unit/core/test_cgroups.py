@@ -49,7 +49,7 @@ ALL = ("memory 512000000", "memory_high 400000000", "swap 0", "cpu 1.5", "cpu_we
         ({"mount": ""}, "this system has no cgroup v2"),
         ({"read_only": True, "writable": False}, "read-only file system; the container's own limits hold"),
         ({"pid": 1}, ("/sys/fs/cgroup", True, False)),
-        ({"uid": 1000, "writable": False}, "uid 1000 may not write /sys/fs/cgroup"),
+        ({"uid": 1000, "writable": False}, "the daemon (uid 1000) may not write /sys/fs/cgroup"),
         ({"configured": "/sys/fs/cgroup/x", "booted": True}, ("/sys/fs/cgroup/x", False, False)),
         (
             {"configured": "/tmp", "writable": False, "uid": 5},
