@@ -118,11 +118,14 @@ class HealthChecks:
         elif entry.process.health:
             self._means.deliver(entry, Judged(entry.process.pid or 0, ""))
 
-    def heard(self, entry: Entry) -> None:
-        """Take a WATCHDOG=1 of an instance."""
+    def heard(self, entry: Entry, said: bool) -> None:
+        """Take a WATCHDOG=1 of an instance, if it has `said` one; else know that from now on none is missed."""
         check = self._checks.get(entry)
         if isinstance(check, _Watchdog):
-            check.heard()
+            if said:
+                check.heard()
+            else:
+                check.listen(listening=True)
 
     def _begin(self, entry: Entry, *, listening: bool) -> None:
         value = entry.health

@@ -55,7 +55,8 @@ AWAY = "unknown, the daemon was away"
 class Readiness:
     """All instances that are not ready yet, and the sockets of those that announce it.
 
-    `deliver(entry, event)` hands an event to the supervisor, `on_watchdog(entry)` is called when an instance says that it is well.
+    `deliver(entry, event)` hands an event to the supervisor. `on_watchdog(entry, said)` is called when an instance says that it is
+    well, and, with False, when it is known that nothing which one of an earlier daemon says is missed.
     `remember(entry)` has a slot written to the state. `socket` is the daemon's own, beside which those of programs are.
     """
 
@@ -63,7 +64,7 @@ class Readiness:
         self,
         asking: Asking,
         deliver: Callable[[Entry, Event], None],
-        on_watchdog: Callable[[Entry], None],
+        on_watchdog: Callable[[Entry, bool], None],
         remember: Callable[[Entry], None],
         socket: str,
     ) -> None:
@@ -200,7 +201,7 @@ class Readiness:
         if message.ready:
             self._deliver(entry, Ready(pid, "READY=1"))
         if message.watchdog:
-            self._on_watchdog(entry)
+            self._on_watchdog(entry, True)
 
     def _note(self, entry: Entry) -> None:
         """Have what an instance says written, but no more often than once a second."""
@@ -235,7 +236,11 @@ class Readiness:
 
     def resume_kept(self, table: Table, kept: Mapping[str, int]) -> None:
         """Go on with the channels that a guardian has kept: their texts, and their descriptors."""
-        self.resume(table, [row_of(text, fd) for text, fd in kept.items()])
+        rows = [row_of(text, fd) for text, fd in kept.items()]
+        self.resume(table, rows)
+        for entry in filter(None, (table.slot(row["program"], row["index"]) for row in rows)):
+            if WATCHDOG in entry.health and self._channels.has_from_start(entry):
+                self._on_watchdog(entry, False)
 
 
 def _is_awaited(process: Process) -> bool:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     """uid and gid, None for the daemon's own."""
 
 FD, NOTIFY = "fd", "notify"
+FROM_START = "from_start"
+"""What the data of a socket says if it is older than its instance: it has not been bound again for an earlier daemon's."""
 MOST_NAME = 24
 """Characters of the program's name in that of its socket: a path has room for 107 bytes (unix(7))."""
 
@@ -61,6 +63,11 @@ class Channels:
         """Return whether a slot has a channel of that kind."""
         return (entry, kind) in self._open
 
+    def has_from_start(self, entry: Entry) -> bool:
+        """Return whether a slot's socket is older than its instance, so that nothing can have gone to one before it."""
+        channel = self._open.get((entry, NOTIFY))
+        return isinstance(channel, NotifySocket) and bool(channel.to_data().get(FROM_START))
+
     def open_line(self, entry: Entry, number: int, owner: Owner) -> Announcement:
         """Make the pipe that the next instance of a slot has as descriptor `number`. Raises OSError."""
         read, write = child_pipe(owner)
@@ -70,7 +77,7 @@ class Channels:
     def open_socket(self, entry: Entry, owner: Owner) -> str:
         """Make the socket of the next instance of a slot and return its path. Raises SetupError, or OSError for a shortage."""
         try:
-            self.bind(entry, owner)
+            self._listen(entry, {**bind(self._path(entry), owner), FROM_START: True})
         except SystemFailure as failure:
             if failure.errno in SHORTAGES:
                 raise OSError(failure.errno, str(failure)) from None

@@ -14,6 +14,7 @@ import pytest
 
 from tests.e2e.orchestration.test_readiness import configure, detail, python, state
 from tests.support.daemon import Daemon, marked
+from tests.support.guarded import kill_daemon
 from tests.support.keeper import file_has
 from tests.support.probing import carrying
 from tests.support.wait import wait_until
@@ -257,6 +258,15 @@ def test_silence_counts_only_where_a_daemon_hears_the_program(daemon: Daemon) ->
     (daemon.home / "silent").touch()
     wait_until(lambda: daemon.status()["again"]["restarts"])
     assert daemon.status()["never"]["restarts"] == 0
+
+
+@pytest.mark.sweep
+def test_a_guardian_keeps_the_socket_so_silence_counts_after_a_kill_too(daemon: Daemon) -> None:
+    web = {"cmd": "sleep 97", "health": {"watchdog": 1, "start_period": 4, "action": "none"}, "starttime": 0}
+    configure(daemon, web=web).start("--guard")
+    wait_until(lambda: pid(daemon, "web"))
+    kill_daemon(daemon)
+    wait_until(lambda: verdict(daemon, "web") == "unhealthy")
 
 
 @pytest.mark.sweep
