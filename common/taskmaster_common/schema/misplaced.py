@@ -8,7 +8,7 @@ from __future__ import annotations
 from taskmaster_common.config import DAEMON_KEYS, PROGRAM_KEYS
 from taskmaster_common.records import Record
 from taskmaster_common.schema.advice.foreign import PROGRAM_WORDS, instead, squash
-from taskmaster_common.schema.advice.sections import PROGRAM_SECTIONS, SECTION_WORDS
+from taskmaster_common.schema.advice.sections import IMPORTED, KUBERNETES, PROGRAM_SECTIONS, SECTION_WORDS
 from taskmaster_common.schema.nodes import MAPPING, SCALAR, SEQUENCE
 from taskmaster_common.schema.programs import names_text
 from taskmaster_common.schema.report import quoted
@@ -86,8 +86,13 @@ def _flat_keys(node: Node) -> list[str]:
 def elsewhere(root: Node, unknown: Sequence[str], report: Report) -> tuple[list[Candidate], list[str]]:
     """Report the programs among the unknown top-level keys; return them, and the keys that are something else."""
     if unknown and len(unknown) == len(root.entries) and _is_procfile(root):
-        reason = f"{names_text(unknown)}: these lines look like a Procfile; programs are written like this"
+        reason = (
+            f"{names_text(unknown)}: these lines look like a Procfile; programs are written like this, and {IMPORTED}"
+        )
         report.error(root.entries[unknown[0]][0], unknown[0], reason, example=example(unknown))
+        return [], []
+    if "apiVersion" in unknown and "kind" in unknown:
+        report.error(root.entries["apiVersion"][0], "", KUBERNETES)
         return [], []
     top = _at_the_top(root, unknown)
     found: list[Candidate] = []

@@ -65,6 +65,12 @@ class Node(Position):
         return self.kind == SCALAR and self.plain and not self.text
 
 
+def cut_by_a_comma(key: Node, value: Node) -> bool:
+    """Return whether a key without a value is probably the rest of the value before it, as in {cmd: echo a, b}."""
+    before = key.source.line(key.line)[: key.column].rstrip()
+    return key.plain and value.is_empty() and before.endswith(",") and "{" in before
+
+
 _NO_ITEMS: list[Node] = []
 _NO_ENTRIES: dict[str, tuple[Node, Node]] = {}
 
@@ -146,7 +152,10 @@ class _Composer:
         elif isinstance(event, yaml.DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:
-                self._give_up(event.start_mark, "a second document; a configuration file is one YAML document")
+                self._give_up(
+                    event.start_mark,
+                    "a second document; a configuration file is one: remove the ---, or put the rest into a file of include:",
+                )
 
     # -- nodes from events
 
@@ -280,7 +289,17 @@ def _syntax_error(source: Source, report: Report, error: yaml.MarkedYAMLError) -
     if error.context:
         begins = f", which begins on line {context.line + 1}" if context is not None and context.line != line else ""
         reason = f"{reason} ({error.context}{begins})"
-    report.error(Position(source, line, column), "", f"not YAML: {reason}{_quoting_hint(source, line)}")
+    hint = _closing_hint(source, context) if "flow" in (error.context or "") else ""
+    report.error(Position(source, line, column), "", f"not YAML: {reason}{hint or _quoting_hint(source, line)}")
+
+
+def _closing_hint(source: Source, opening: Any) -> str:
+    """Return that the bracket at that mark is not closed where its line ends, or ""."""
+    text = source.line(opening.line)
+    pair = {"{": "{}", "[": "[]"}.get(text[opening.column : opening.column + 1], "")
+    if not pair or ": " not in text[opening.column :] or text.count(pair[0]) <= text.count(pair[1]):
+        return ""
+    return f"; on line {opening.line + 1} there is no {pair[1]} for the {pair[0]}"
 
 
 def _quoting_hint(source: Source, line: int) -> str:

@@ -25,7 +25,7 @@ from taskmaster_common.config.words import SYSLOG, is_elsewhere
 from taskmaster_common.records import Record
 from taskmaster_common.schema.advice.foreign import PROGRAM_WORDS, key_list, squash
 from taskmaster_common.schema.advice.meant import called, invented, misspelt, unknown_key
-from taskmaster_common.schema.nodes import SCALAR
+from taskmaster_common.schema.nodes import SCALAR, cut_by_a_comma
 from taskmaster_common.schema.report import quoted
 from taskmaster_common.schema.values.env_files import EnvFiles, reads_files
 from taskmaster_common.schema.values.environment import decoded_variables, defined_in, merged_variables
@@ -140,7 +140,9 @@ def check_keys(layer: Layer, report: Report) -> None:
         inside = [key for key in entries[name][1].entries if key in PROGRAM_KEYS]
         verb = "belongs" if len(inside) == 1 else "belong"
         meant = f"{names_text(inside)} {verb} directly below the program" if inside else _meant(name, entries)
-        if not meant and report.is_first("the keys of a program"):
+        if not meant and cut_by_a_comma(*entries[name]):
+            meant = "inside { } a comma ends a value: quote one that has a comma"
+        elif not meant and report.is_first("the keys of a program"):
             meant = key_list(PROGRAM_KEYS)
         report.error(entries[name][0], f"{layer.place}.{name}", f"unknown key; {meant}" if meant else "unknown key")
 
@@ -357,7 +359,9 @@ def _account(name: str, values: dict[str, Any], nodes: dict[str, Node], scope: S
     if wanted is not None:
         account = scope.surroundings.user(wanted)
         if account is None:
-            problem = f"there is no user {quoted(wanted)}"
+            uid, colon, gid = wanted.partition(":")
+            hint = f"; write user: {uid} and group: {gid}" if colon else ""
+            problem = f"there is no user {quoted(wanted)}{hint}"
         elif scope.uid not in (0, account.uid):
             problem = (
                 f"only root can run a program as another user, {quoted(wanted)}; taskmasterd runs it as uid {scope.uid}"

@@ -111,7 +111,7 @@ def _daemon(node: Node | None, context: Decoding, report: Report) -> tuple[Daemo
     if node is None or node.is_null() or node.kind == BROKEN:
         return DaemonConfig(), {}
     if node.kind != MAPPING:
-        report.error(node, TASKMASTERD, f"expected a mapping, not {node.kind}")
+        report.error(node, TASKMASTERD, f"expected a mapping such as {{loglevel: debug}}, not {node.kind}")
         return DaemonConfig(), {}
     values: dict[str, Any] = {}
     for name, (key, value) in node.entries.items():
@@ -367,7 +367,7 @@ class _Decoder:
         if node is not None and node.kind in (MAPPING, SEQUENCE):
             candidates = below_programs(node, self._report) + candidates
         elif node is not None and not node.is_null() and node.kind != BROKEN:
-            self._report.error(node, "programs", f"expected a mapping of names to programs, not {node.kind}")
+            self._report.error(node, "programs", f"expected a mapping {{NAME: {{cmd: ...}}}}, not {node.kind}")
         return candidates
 
     def _take(self, candidate: Candidate, defaults: list[Layer], scope: Scope) -> None:

@@ -22,7 +22,7 @@ def name_problem(name: str) -> str:
     if name[0] in "-.":
         return f"a name does not begin with {name[0]!r}"
     if name == ALL:
-        return f'"{ALL}" means every program and cannot be a name'
+        return "it means every program"
     return ""
 
 

@@ -72,6 +72,8 @@ def parse_size(text: str) -> int:
         raise ValueError(
             f'"{_cut(text)}" could mean two sizes; write {number}{unit.upper()}B or {number}{unit.upper()}iB'
         )
+    if unit in ("ki", "mi", "gi", "ti") and _is_number(number):
+        raise ValueError(f'"{_cut(text)}" is not a size; write {number}{unit[0].upper()}iB')
     if not _is_number(number) or unit not in ("", *_SIZES) or (not unit and "." in number):
         raise ValueError(f'"{_cut(text)}" is not a size such as 50MB, 1GiB or a number of bytes')
     size = int(float(number) * _SIZES[unit]) if "." in number else int(number) * _SIZES[unit or "b"]
@@ -88,7 +90,7 @@ def parse_umask(text: str) -> int:
     digits = text[2:] if text[:2] in ("0o", "0O") else text
     wrong = next((character for character in digits if character not in "01234567"), "")
     if wrong:
-        raise ValueError(f"{wrong} is not an octal digit")
+        raise ValueError(f"{wrong} is not an octal digit; write a number such as 022")
     if not digits:
         raise ValueError(f'"{text}" is not an octal number such as 022')
     significant = digits.lstrip("0") or "0"

@@ -85,12 +85,12 @@ def test_the_name_may_be_a_group() -> None:
         ),
         ("{db: strated}", '"strated" is not one of started, ready, healthy, done, ended; did you mean started?'),
         ("{db: [started]}", "expected a value, not a list"),
-        ("{db: {requierd: false}}", "unknown key; did you mean required?"),
-        ("{db: {timeout: 5}}", "unknown key; the keys are condition, required, restart"),
-        ("{db: {required: maybe}}", '"maybe" is not one of true'),
+        ("{db: {requierd: false}}", 'unknown key "requierd"; did you mean required?'),
+        ("{db: {timeout: 5}}", 'unknown key "timeout"; the keys are condition, required, restart'),
+        ("{db: {required: maybe}}", 'required: "maybe" is not one of true'),
         ("{db: {required: false, restart: true}}", "restart: true says that it cannot do without"),
-        ("{db: {condition: service_started}}", "service_started is called started here"),
-        ("{db: {condition: service_healthy}}", "service_healthy is called ready here"),
+        ("{db: {condition: service_started}}", "condition: service_started is called started here"),
+        ("{db: {condition: service_healthy}}", "condition: service_healthy is called ready here"),
         ("{db: process_healthy}", "process_healthy is called ready here"),
         ("{db: process_log_ready}", "process_log_ready is called ready here"),
     ],
@@ -104,7 +104,7 @@ def test_a_mistake_says_what_to_write(written: str, said: str) -> None:
 def test_every_mistake_in_a_map_is_reported_where_it_is() -> None:
     text = file("{'a b': started, db: {condition: x, required: y}, mail: {z: 1}}")
     assert [problem.split(": ")[0] for problem in problems(text)] == [
-        f"taskmaster.yaml:1:{text.index(part) + 1}" for part in ("'a b'", "x, req", "z: 1")
+        f"taskmaster.yaml:1:{text.index(part) + 1}" for part in ("'a b'", "x, req", "y}", "z: 1")
     ]
 
 

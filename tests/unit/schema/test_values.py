@@ -197,8 +197,8 @@ def test_the_daemons_section_is_decoded() -> None:
 @pytest.mark.parametrize(
     ("written", "problem"),
     [
-        ("umask: 08", "4:12: error: programs.web.umask: 8 is not an octal digit"),
-        ("umask: -1", "4:12: error: programs.web.umask: - is not an octal digit"),
+        ("umask: 08", "4:12: error: programs.web.umask: 8 is not an octal digit; write a number such as 022"),
+        ("umask: -1", "4:12: error: programs.web.umask: - is not an octal digit; write a number such as 022"),
         ("umask: 01777", '4:12: error: programs.web.umask: "01777" is more than 0777'),
         (
             "autorestart: sometimes",
@@ -266,7 +266,7 @@ def test_the_daemons_section_is_decoded() -> None:
             "stdout: stderr",
             '4:13: error: programs.web.stdout: "stderr" cannot be used here; "stderr: stdout" sends both to one place',
         ),
-        ("stdout: [a]", "4:13: error: programs.web.stdout: expected a value, not a list"),
+        ("stdout: [a]", "4:13: error: programs.web.stdout: expected a value, not a list; write stdout: a"),
         ("workingdir: ''", "4:17: error: programs.web.workingdir: a path has at least one character"),
         ("workingdir: null", "4:17: error: programs.web.workingdir: has no value; write one, or remove the line"),
         ("user: nobody9", '4:11: error: programs.web.user: there is no user "nobody9"'),

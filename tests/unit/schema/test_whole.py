@@ -76,7 +76,9 @@ def test_a_duplicate_program_is_a_duplicate_key_even_in_other_quotes() -> None:
 
 def test_a_mistake_in_defaults_is_told_once_for_all_programs() -> None:
     text = f"defaults: {{umask: 9}}\nprograms: {{a: {{{CMD}}}, b: {{{CMD}}}, c: {{{CMD}}}}}"
-    assert problems(text) == ["taskmaster.yaml:1:19: error: defaults.umask: 9 is not an octal digit"]
+    assert problems(text) == [
+        "taskmaster.yaml:1:19: error: defaults.umask: 9 is not an octal digit; write a number such as 022"
+    ]
 
 
 def test_a_mistake_in_defaults_is_told_even_where_no_program_uses_it() -> None:
@@ -128,13 +130,16 @@ def test_no_program_may_be_said_on_purpose() -> None:
         ("programs: {web: {}}", "1:12: error: programs.web: cmd is missing: the command line to run"),
         (
             "programs: {all: {cmd: x}}",
-            '1:12: error: programs: "all" cannot be a name: "all" means every program and cannot be a name',
+            '1:12: error: programs: "all" cannot be a name: it means every program',
         ),
         ("programs: {? [a] : {cmd: x}}", "1:14: error: programs: a key is a word, not a list"),
         ("program: {}\nprograms: {}", "1:1: error: program: unknown key; the section is called programs here"),
         ("programms: {}\nprograms: {}", "1:1: error: programms: unknown key; did you mean programs?"),
         ("defaults: [a]\nprograms: {}", "1:11: error: defaults: expected a mapping of program keys, not a list"),
-        ("taskmasterd: yes\nprograms: {}", "1:14: error: taskmasterd: expected a mapping, not a value"),
+        (
+            "taskmasterd: yes\nprograms: {}",
+            "1:14: error: taskmasterd: expected a mapping such as {loglevel: debug}, not a value",
+        ),
         ("taskmasterd: {sockt: x}\nprograms: {}", "1:15: error: taskmasterd.sockt: unknown key; did you mean socket?"),
         (
             "taskmasterd: {loglevel: trace}\nprograms: {}",
@@ -145,7 +150,10 @@ def test_no_program_may_be_said_on_purpose() -> None:
             "taskmasterd: {socket_group: nobody9}\nprograms: {}",
             '1:29: error: taskmasterd.socket_group: there is no group "nobody9"',
         ),
-        ("programs: {}\n---\na: 1", "2:1: error: a second document; a configuration file is one YAML document"),
+        (
+            "programs: {}\n---\na: 1",
+            "2:1: error: a second document; a configuration file is one: remove the ---, or put the rest into a file of include:",
+        ),
         (
             "include: {a: b}\nprograms: {}",
             "1:10: error: include: expected a list of paths or patterns such as [conf.d/*.yaml]",

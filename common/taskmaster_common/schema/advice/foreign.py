@@ -17,6 +17,7 @@ SHOWN_KEYS = 16
 """Most keys that a list of all keys names."""
 
 _EVENTS = "there are no event listeners here; `taskmasterctl logs -f` and `subscribe` show what happens"
+_LISTENER = "there are no event listeners here; a rule of alerts: runs a command, and `taskmasterctl subscribe` shows what happens"
 PROGRAM_WORDS = {
     # the command
     "command": "=cmd",
@@ -63,7 +64,7 @@ PROGRAM_WORDS = {
     "autostarttime": "=starttime",
     "startuptime": "=starttime",
     "startseconds": "=starttime",
-    "minuptime": "=starttime",
+    "minuptime": "it is called starttime here, and is in seconds: 1000 ms are starttime: 1",
     "warmupdelay": "instances are started without a pause here",
     "autorestarttries": "=startretries",
     "restarttries": "=startretries",
@@ -80,12 +81,23 @@ PROGRAM_WORDS = {
     "respawn": "it is called autorestart here: always or never",
     "availability": "the restart policy is autorestart here: always, never or unexpected; exit_on_end is essential: true",
     "restartsec": "=restart_delay",
-    "backoffseconds": "=restart_delay",
+    **dict.fromkeys(("backoffseconds", "backoffdelay"), "=restart_delay"),
+    "backofflimit": "=restart_max_delay",
+    "backofffactor": "each failed start doubles the delay here, up to restart_max_delay",
+    **dict.fromkeys(("onsuccess", "onfailure"), "autorestart says it here: always, never or unexpected"),
+    "override": "a program of an included file adds to no other one; templates: hold what is shared",
+    "startup": "autostart: true or false says whether it starts with the daemon",
+    "restartlimitcount": "=restart_burst",
+    "restartlimitinterval": "=restart_window",
+    "smoothrecovery": "a program that restarts leaves those that depend on it alone here",
     "expbackoffrestartdelay": "=restart_delay",
     "startlimitburst": "=restart_burst",
     "startlimitinterval": "=restart_window",
     "startlimitintervalsec": "=restart_window",
-    "timeoutstartsec": "start_timeout is the time limit of a oneshot; starttime is how long a service must stay up",
+    **dict.fromkeys(
+        ("timeoutstartsec", "listentimeout"),
+        "start_timeout is the longest time until it is ready; starttime is how long it must stay up",
+    ),
     "exitcode": "=exitcodes",
     "successexitcodes": "=exitcodes",
     "successexitstatus": "=exitcodes",
@@ -103,14 +115,14 @@ PROGRAM_WORDS = {
     "stoptimeout": "=stoptime",
     "stopgraceperiod": "=stoptime",
     "timeoutstopsec": "=stoptime",
-    "killtimeout": "=stoptime",
+    "killtimeout": "it is called stoptime here, and is in seconds: 1600 ms are stoptime: 1.6",
+    "killdelay": "=stoptime",
     "gracefultimeout": "=stoptime",
     "gracefulstoptime": "=stoptime",
-    "shutdown": "stopsignal and stoptime say how a program is stopped here",
+    "shutdown": "stopsignal, stoptime and stop_cmd say how a program is stopped here",
     "killasgroup": "killasgroup is called stopasgroup here, and is true by default",
     "killmode": "it is called stopasgroup here: true for control-group, leader for mixed, false for process",
     "stopchildren": "it is called stopasgroup here, and is true by default",
-    "execstop": "there are no stop commands here; stopsignal and stoptime say how a program is stopped",
     "execreload": "use `taskmasterctl signal HUP NAME`",
     # output
     "stdoutlogfile": "=stdout",
@@ -140,15 +152,17 @@ PROGRAM_WORDS = {
     "logsize": "=log_maxbytes",
     "stdoutlogfilebackups": "=log_backups",
     "stderrlogfilebackups": "=log_backups",
-    "logging": "logs are files here: stdout, stderr, log_maxbytes and log_backups",
+    "logging": "stdout and stderr say where the output goes: a file, with log_maxbytes and log_backups, syslog or journal",
     "stdoutsyslog": "its lines go there with `stdout: syslog`",
     "stderrsyslog": "its lines go there with `stderr: syslog`",
     "stdouteventsenabled": _EVENTS,
     "stderreventsenabled": _EVENTS,
     "stdoutcapturemaxbytes": "there is no capture mode here",
     "stderrcapturemaxbytes": "there is no capture mode here",
-    "logdateformat": "logs hold what the program wrote, byte for byte; `taskmasterctl logs --since` knows when",
-    "time": "logs hold what the program wrote, byte for byte; `taskmasterctl logs --since` knows when",
+    **dict.fromkeys(
+        ("logdateformat", "time", "timestamps", "logtimestamps"),
+        "write log_format: prefix, and each line of the log begins with its time",
+    ),
     # environment
     "environment": "=env",
     "environ": "=env",
@@ -158,6 +172,8 @@ PROGRAM_WORDS = {
     "copyenv": "programs inherit the daemon's variables here; clear_env: true keeps them off, env adds and removes some",
     **dict.fromkeys(("environmentfile", "envfiles", "dotenv", "dotenvfile"), "=env_file"),
     "serverurl": "programs find the daemon's socket in TASKMASTER_SOCKET",
+    "usesockets": "=sockets",
+    "sendhup": "`taskmasterctl signal HUP NAME` sends it",
     # order
     "priority": "depends_on says what has to be up before a program starts; the others start in the order of the file",
     **dict.fromkeys(
@@ -170,7 +186,8 @@ PROGRAM_WORDS = {
     "wantedby": "autostart says whether a program starts with the daemon",
     **dict.fromkeys(("healthcheck", "livenessprobe"), "=health"),
     "watchdogsec": "it is written health: {watchdog: SECONDS} here",
-    **dict.fromkeys(("readinessprobe", "waitready"), "=ready"),
+    **dict.fromkeys(("readinessprobe", "waitready", "startupprobe"), "=ready"),
+    "readylogline": "it is written ready: {log: TEXT} here",
     **dict.fromkeys(("cron", "crontab", "oncalendar", "timer"), "=schedule"),
     "cronrestart": "it is written recycle: {cron: '0 4 * * 0'} here",
     "maxage": "it is written recycle: {age: 12h} here",
@@ -214,8 +231,8 @@ PROGRAM_WORDS = {
     "capadd": "programs have the rights of their user here; `setpriv` as the first word of cmd changes them",
     "capdrop": "programs have the rights of their user here; `setpriv` as the first word of cmd changes them",
     "init": "taskmasterd reaps what programs leave behind",
-    "events": "there are no event listeners here; `taskmasterctl subscribe` shows what happens",
-    "buffersize": "there are no event listeners here; `taskmasterctl subscribe` shows what happens",
+    "events": _LISTENER,
+    "buffersize": _LISTENER,
 }
 """Words under a program."""
 
@@ -250,10 +267,25 @@ DAEMON_WORDS = {
     "historyfile": "the shell of taskmasterctl keeps its history by itself",
     "programs": "programs: stands beside taskmasterd:, not below it",
     "checkdelay": "ends are noticed at once here, nothing is polled",
-    "statsd": "there are no metrics yet",
+    "statsd": "`taskmasterctl metrics` has them for Prometheus",
     "httpd": "there is no network listener; use ssh",
 }
 """Words of the daemon's sections."""
+
+PROBE_WORDS = {
+    **dict.fromkeys(("httpget", "url", "endpoint"), "=http"),
+    **dict.fromkeys(("tcpsocket", "port"), "=tcp"),
+    **dict.fromkeys(("test", "command", "cmd", "script", "run"), "=exec"),
+    **dict.fromkeys(("periodseconds", "period", "every"), "=interval"),
+    **dict.fromkeys(("timeoutseconds", "timeoutsec"), "=timeout"),
+    **dict.fromkeys(("failurethreshold", "retry", "failures"), "=retries"),
+    "successthreshold": "=successes",
+    **dict.fromkeys(("initialdelayseconds", "initialdelay", "startdelay", "delay"), "=start_period"),
+    "startinterval": "there is one interval here, which holds from the start",
+    **dict.fromkeys(("disable", "disabled"), "leave the key out, and nothing is asked"),
+    **dict.fromkeys(("logline", "readylogline"), "=log"),
+}
+"""Words in `ready` and `health`, of Compose, Kubernetes, process-compose and the like."""
 
 ALERT_WORDS = {
     **dict.fromkeys(("command", "exec", "run", "script", "program"), "=cmd"),
@@ -273,8 +305,9 @@ ALERT_WORDS = {
 }  # fmt: skip
 """Words of alert rules, of Alertmanager, Grafana, monit and the like."""
 
+NO_OUTPUT = "write null to discard the output"
 STREAM_WORDS = {
-    **dict.fromkeys(("none", "off", "false", "no", "discard", "devnull"), "write null to discard the output"),
+    **dict.fromkeys(("none", "off", "false", "no", "discard", "devnull"), NO_OUTPUT),
     "auto": "leave the key out: the log is then a file in log_dir",
     **dict.fromkeys(
         ("true", "yes", "on", "file"), "write a path, or leave the key out: the log is then a file in log_dir"
@@ -301,8 +334,14 @@ RESTART_WORDS = {
 }
 """Values of autorestart."""
 
-TYPE_WORDS = dict.fromkeys(("simple", "exec", "notify", "forking", "daemon", "idle"), "service")
-"""Types of systemd's services, and what they are here; a program that forks has to stay in the foreground."""
+DAEMONS = ("forking", "daemon", "bgprocess")
+TYPE_WORDS = {
+    **dict.fromkeys(("simple", "exec", "notify", "idle", "process", "longrun", *DAEMONS), "service"),
+    **dict.fromkeys(("job", "task", "scripted", "once"), "oneshot"),
+}
+"""Types of services of systemd, dinit and s6, and what they are here; what forks has to stay in the foreground."""
+GROUP_WORDS = {"controlgroup": "true", "mixed": "leader", "process": "false"}
+"""Values of systemd's KillMode, and what they are for stopasgroup."""
 LEVEL_WORDS = {
     "warn": "warning",
     "critical": "error",

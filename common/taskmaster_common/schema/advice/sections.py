@@ -18,7 +18,7 @@ SECTION_WORDS = {
     "httpserver": "there is no network listener; use ssh",
     "supervisorctl": "the client finds the socket by itself",
     "rpcinterface": "there is no network listener; programs speak to the socket",
-    "eventlistener": "there are no event listeners here; `taskmasterctl subscribe` shows what happens",
+    "eventlistener": "there are no event listeners here; a rule of alerts: runs a command, and `taskmasterctl subscribe` shows what happens",
     "group": "a group is written groups: {NAME: [PROGRAM, ...]} here",
     **dict.fromkeys(
         ("config", "configuration", "settings", "options", "global", "general", "common", "default"),
@@ -33,12 +33,17 @@ SECTION_WORDS = {
     "logging": "logs are set by each program; defaults: {stdout: ...} holds for all",
     "loglevel": "it belongs below taskmasterd:",
     "loglocation": "the event log is set by logfile: in taskmasterd: here",
-    "email": "mail is not sent yet; `taskmasterctl subscribe` shows what happens",
-    "alerts": "alerts are not there yet; `taskmasterctl subscribe` shows what happens",
+    **dict.fromkeys(("email", "mail", "notifications"), "it is written alerts: {NAME: {mail: {to: ...}}} here"),
     "includes": "it is called include here",
     "programdefaults": "it is called defaults here",
 }
 """Other sections."""
+
+IMPORTED = "`taskmasterctl import FILE` makes one out of it"
+KUBERNETES = (
+    "this is an object of Kubernetes; what its containers run is in their images, and a configuration here is "
+    "programs: {NAME: {cmd: ...}}"
+)
 
 FILE_FORMATS = {
     **dict.fromkeys(("[program:", "[supervisor", "[unix_http_server]"), "supervisor's"),
@@ -59,8 +64,7 @@ def other_format(text: str) -> str:
     whose = next((tool for begin, tool in FILE_FORMATS.items() if first.startswith(begin)), "")
     if not whose and first[:1] == "[" and first[-1:] == "]" and any(" = " in line for line in lines):
         whose = "INI or TOML"
-    return (
-        f"this is a file in {whose} format; a configuration here is YAML: programs: {{NAME: {{cmd: ...}}}}"
-        if whose
-        else ""
-    )
+    if not whose:
+        return ""
+    made = f"; {IMPORTED}" if whose in ("supervisor's", "systemd's", "Circus'") else ""
+    return f"this is a file in {whose} format; a configuration here is YAML: programs: {{NAME: {{cmd: ...}}}}{made}"

@@ -17,12 +17,13 @@ from taskmaster_common.schema.advice.shelltext import (
     unexpanded,
     words_doubt,
 )
-from taskmaster_common.schema.nodes import MAPPING, SCALAR
+from taskmaster_common.schema.nodes import MAPPING, SCALAR, SEQUENCE
+from taskmaster_common.schema.report import quoted
 from taskmaster_common.text.formats import format_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from taskmaster_common.config import DaemonConfig, ProgramConfig
     from taskmaster_common.schema.nodes import Node
@@ -30,7 +31,15 @@ if TYPE_CHECKING:
     from taskmaster_common.schema.report import Report
     from taskmaster_common.schema.surroundings import Surroundings
 
+LEAST_MEMORY = 100_000
+LEAST_LOG = 1000
+"""A lower limit, bytes, was probably meant in another unit: no process needs less memory, and a line or two fill such a log."""
 DAEMON_PATHS = ("socket", "pidfile", "logfile", "log_dir", "state_dir")
+COMPOSE_TESTS = {
+    "CMD": "CMD is Compose's word; leave it out",
+    "CMD-SHELL": "CMD-SHELL is Compose's word; write exec: {cmd: ..., shell: true}",
+    "NONE": "NONE is Compose's word; remove the key, and nothing is asked",
+}
 PAUSES = ("STOP", "TSTP", "TTIN", "TTOU")
 IGNORED = ("CONT", "CHLD", "CLD", "URG", "WINCH")
 """Signals whose default action does not end a process. Source: signal(7)."""
@@ -65,6 +74,24 @@ def check_program(
     _check_stop(program, daemon, daemon_nodes, surroundings, report)
     _check_streams(program, surroundings, report)
     _check_workingdir(program, surroundings, report)
+    _check_sizes(program, report)
+
+
+def _check_sizes(program: Program, report: Report) -> None:
+    """Warn of a number of bytes that was probably meant with a unit."""
+    config = program.config
+    of_limits = dict(row.split(" ", 1) for row in config.value("limits"))
+    sizes = (
+        ("limits", "memory", int(of_limits.get("memory", 0))),
+        ("limits", "memory_high", int(of_limits.get("memory_high", 0))),
+        ("recycle", "memory", config.value("recycle").get("memory", 0)),
+        ("log_maxbytes", "", config.value("log_maxbytes")),
+    )
+    for key, name, size in sizes:
+        if 0 < size < (LEAST_LOG if key == "log_maxbytes" else LEAST_MEMORY):
+            said = f"{name}: " if name else ""
+            reason = f"{said}{size} is a number of bytes, and less than makes sense; write {size}MB if that is meant"
+            report.warn(program.at(key), program.place(key), reason)
 
 
 def _check_stop(
@@ -149,7 +176,14 @@ def _check_command(program: Program, surroundings: Surroundings, report: Report)
     elif not (program.config.shell or program.config.refusal):
         found = not_executable(program, program.config.cmd[0], surroundings)
         if found:
-            report.warn(at, place, builtin_doubt(program.config.cmd[0]) or found)
+            report.warn(at, place, builtin_doubt(program.config.cmd[0]) or _one_word(at, program.config.cmd) or found)
+
+
+def _one_word(node: Node, words: Sequence[str]) -> str:
+    """Return what is wrong with a list whose only word has blanks, or ""."""
+    if node.kind != SEQUENCE or len(words) != 1 or len(words[0].split()) < 2:
+        return ""
+    return f"{quoted(words[0])} is one word, with its blanks; write [{', '.join(words[0].split())}], or the text without a list"
 
 
 def written_doubt(node: Node | None, program: Program, surroundings: Surroundings, text: str = "") -> str:
@@ -168,7 +202,9 @@ def text_of_command(node: Node | None) -> str:
 def probe_doubt(program: Program, key: str, surroundings: Surroundings) -> str:
     """Return why the command of a probe, `exec` of `ready` or `health`, seems meant for a shell."""
     probe = program.nodes.get(key)
-    return written_doubt(probe.entries["exec"][1] if probe and "exec" in probe.entries else None, program, surroundings)
+    node = probe.entries["exec"][1] if probe and "exec" in probe.entries else None
+    word = node.items[0].text if node is not None and node.kind == SEQUENCE and node.items else ""
+    return COMPOSE_TESTS.get(word, "") or written_doubt(node, program, surroundings)
 
 
 def _script(config: ProgramConfig) -> str:

@@ -14,6 +14,7 @@ from taskmaster_common.schema.values.scalars import (
     boolean_of,
     elements_of,
     expect,
+    named_of,
     not_one_of,
     text_of,
 )
@@ -23,17 +24,16 @@ from taskmaster_common.text.patterns import MAX_INDEX_DIGITS, instance_meant, is
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Final
 
     from taskmaster_common.config.keys import Key
     from taskmaster_common.schema.nodes import Node
-    from taskmaster_common.schema.values.scalars import Decoding
+    from taskmaster_common.schema.values.scalars import Decoder, Decoding
 
 CONDITION: Final = "condition"
 REQUIRED: Final = "required"
 RESTART: Final = "restart"
-RULES = (CONDITION, REQUIRED, RESTART)
 FOREIGN_CONDITIONS = {
     "service_started": "started",
     "service_healthy": "ready",
@@ -43,6 +43,8 @@ FOREIGN_CONDITIONS = {
     "process_log_ready": "ready",
     "process_completed": "ended",
     "process_completed_successfully": "done",
+    **dict.fromkeys(("completed_successfully", "succeeded", "success"), "done"),
+    **dict.fromkeys(("completed", "complete", "exited", "finished", "stopped"), "ended"),
     "running": "ready",
 }
 """Words of Compose and process-compose, and ours."""
@@ -117,16 +119,9 @@ def _ruled(name: Node, value: Node, context: Decoding, key: Key) -> str:
     edge = Edge(_name(name, context, key))
     if value.kind != MAPPING:
         return edge.replace(condition=elements_of([value], context, key, _condition)[0]).text()
-    wrong = [
-        WrongElementError(rule, f"unknown key; {_meant(word)}")
-        for word, (rule, _) in value.entries.items()
-        if word not in RULES
-    ]
-    if wrong:
-        raise WrongElementsError(wrong)
-    for word, (_, rule) in value.entries.items():
-        decode = _condition if word == CONDITION else boolean_of
-        edge = edge.replace(**{word: elements_of([rule], context, key, decode)[0]})
+    edge = edge.replace(
+        **named_of(value, context, key, _RULES, lambda word: f"unknown key {quoted(word)}; {_meant(word)}")
+    )
     if edge.restart and not edge.required:
         reason = "restart: true says that it cannot do without, required: false that it can; remove one of the two"
         raise WrongElementError(value.entries[RESTART][1], reason)
@@ -153,6 +148,9 @@ def _other_condition(text: str) -> str:
     return not_one_of(text, CONDITIONS)
 
 
+_RULES: Mapping[str, Decoder] = {CONDITION: _condition, REQUIRED: boolean_of, RESTART: boolean_of}
+
+
 def _meant(word: str) -> str:
-    near = nearest(word, RULES)
-    return f"did you mean {near}?" if near else f"the keys are {', '.join(RULES)}"
+    near = nearest(word, _RULES)
+    return f"did you mean {near}?" if near else f"the keys are {', '.join(_RULES)}"

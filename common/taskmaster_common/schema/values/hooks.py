@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from taskmaster_common.schema.values.scalars import Decoding
 
 NAMES = ("cmd", "shell", "timeout", "user")
+MEANT = {"command": "cmd", "exec": "cmd", "run": "cmd", "script": "cmd", "timeout_seconds": "timeout"}
 LEAST_S = 0.1
 """Least time limit, seconds."""
 
@@ -51,5 +52,6 @@ def _timeout(text: str) -> float:
 
 
 def _unknown(name: str) -> str:
-    near = nearest(name, NAMES)
-    return f"unknown key; did you mean {near}?" if near else f"unknown key; the keys of a hook are {', '.join(NAMES)}"
+    near = nearest(name, NAMES) or MEANT.get(name, "")
+    meant = f"did you mean {near}?" if near else f"the keys of a hook are {', '.join(NAMES)}"
+    return f"unknown key {quoted(name)}; {meant}"

@@ -32,6 +32,7 @@ from taskmaster_common.schema.values.scalars import (
     boolean_of,
     elements_of,
     expect,
+    is_shape_alone,
     limits_of,
     not_one_of,
     text_of,
@@ -57,6 +58,8 @@ if TYPE_CHECKING:
 
 NEVER_IN_ENV = ("TASKMASTER_PROGRAM", "TASKMASTER_INSTANCE", "TASKMASTER_SOCKET", "TASKMASTER_MARK", "TASKMASTER_ROLE")
 """Variables that the daemon sets for its children; by some it recognises its orphans."""
+NOT_PATHS = (*TRUE_WORDS, *FALSE_WORDS, "none", "auto")
+"""Words that stand for a choice in other tools."""
 
 
 # -- text
@@ -158,13 +161,17 @@ def _path(node: Node, context: Decoding, key: Key) -> str:
     text = text_of(node, context, key)
     if not text:
         raise ValueError("a path has at least one character")
+    if key.name in DAEMON_TABLE and text.lower() in NOT_PATHS:
+        raise ValueError(
+            f"{quoted(text)} is not a path; remove the line for the default, or write ./{text} for that name"
+        )
     return absolute(context.directory, text)
 
 
 def _socket(node: Node, context: Decoding, key: Key) -> str:
     text = text_of(node, context, key)
     scheme, separator, path = text.partition("://")
-    if separator or (":" in text and text.rpartition(":")[2].isdecimal()):
+    if separator or text.rpartition(":")[2].isdecimal():
         hint = f"write the path alone: {path}" if scheme == "unix" else "there is no network listener; use ssh"
         raise ValueError(f"{quoted(text)} is not a path; {hint}")
     path = _path(node, context, key)
@@ -177,6 +184,10 @@ def _socket(node: Node, context: Decoding, key: Key) -> str:
 def _cleared(node: Node, context: Decoding, key: Key) -> bool | tuple[str, ...]:
     """Return whether nothing is inherited, or the names of what is."""
     if node.kind != SEQUENCE:
+        if node.kind == SCALAR and node.text.isupper():
+            raise ValueError(
+                f"is true, false or a list of names; write [{', '.join(node.text.replace(',', ' ').split())}]"
+            )
         return boolean_of(node, context, key)
     return tuple(dict.fromkeys(elements_of(node.items, context, key, _inherited_name))) or True
 
@@ -332,12 +343,38 @@ def decode_value(
     try:
         return decoders[key.kind](node, context, key)
     except WrongElementsError as several:
-        for wrong in several.elements:
-            if str(wrong):
-                report.error(wrong.node, f"{place}.{wrong.below}".rstrip("."), str(wrong))
-    except WrongElementError as wrong:
-        if str(wrong):
-            report.error(wrong.node, place, str(wrong))
+        wrong = several.elements
+    except WrongElementError as one:
+        wrong = [one]
     except ValueError as error:
-        report.error(node, place, str(error))
+        wrong = [WrongElementError(node, str(error))]
+    for each in wrong:
+        if reason := str(each):
+            advice, lines = (
+                _right_shape(key, node) if each.node is node and is_shape_alone(reason) and key.doc else ("", ())
+            )
+            report.error(each.node, f"{place}.{each.below}".rstrip("."), reason + advice, example=lines)
     return None
+
+
+def _right_shape(key: Key, node: Node) -> tuple[str, tuple[str, ...]]:
+    """Return how the key is written, for a value of another shape: the end of a sentence, or lines of an example."""
+    first, *lines = key.example.split("\n")
+    if lines:
+        return "", (f"{key.name}:", *(f"  {line}" for line in lines))
+    if node.kind == SEQUENCE and node.items and node.items[0].kind == SCALAR and node.items[0].text:
+        first = node.items[0].text
+    first = first or _default(key)
+    return (f"; write {key.name}: {first}" if first else ""), ()
+
+
+def _default(key: Key) -> str:
+    """Return the key's default as it is written, or "" where it has none of one word."""
+    value: Any = key.default
+    if key.kind in ("signal", "octal"):
+        return "TERM" if key.kind == "signal" else f"{value or 0o022:03o}"
+    if isinstance(value, tuple):
+        return " ".join(map(str, value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else "" if value is None or isinstance(value, dict) else str(value)

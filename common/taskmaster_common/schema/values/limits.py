@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from taskmaster_common.config.limits import (
     COUNT,
     MARKED,
@@ -13,16 +15,14 @@ from taskmaster_common.config.limits import (
     Rlimit,
     exceeds,
 )
-from taskmaster_common.schema.nodes import MAPPING, SEQUENCE
+from taskmaster_common.schema.nodes import SEQUENCE
 from taskmaster_common.schema.report import quoted
 from taskmaster_common.schema.values.scalars import (
-    WrongElementError,
-    WrongElementsError,
     boolean_of,
     count_of,
     elements_of,
-    expect,
     limits_of,
+    named_of,
     not_one_of,
     text_of,
 )
@@ -55,19 +55,8 @@ MEANT = {
 
 def rlimits_of(node: Node, context: Decoding, key: Key) -> tuple[str, ...]:
     """Return a row for each limit, in the order of their names. Raises WrongElementsError with each wrong one."""
-    expect(node, MAPPING)
-    wrong = [
-        WrongElementError(written, _unknown(name)) for name, (written, _) in node.entries.items() if name not in RLIMITS
-    ]
-    if wrong:
-        raise WrongElementsError(wrong)
-    names = {id(value): name for name, (_, value) in node.entries.items()}
-
-    def decode(value: Node, context: Decoding, key: Key) -> Rlimit:
-        return _limit(names[id(value)], value, context, key)
-
-    found = elements_of([value for _, value in node.entries.values()], context, key, decode)
-    return tuple(limit.row() for limit in sorted(found, key=lambda limit: limit.name))
+    found = named_of(node, context, key, {name: partial(_limit, name) for name in RLIMITS}, _unknown)
+    return tuple(found[name].row() for name in sorted(found))
 
 
 def merged_rlimits(layers: Iterable[tuple[str, ...]]) -> tuple[str, ...]:

@@ -6,15 +6,15 @@ The value is plain data: {"notify": true}, {"exec": ["pg_isready", "-q"], "timeo
 
 from __future__ import annotations
 
+from taskmaster_common.schema.advice.foreign import PROBE_WORDS, squash
 from taskmaster_common.schema.nodes import MAPPING, SCALAR, SEQUENCE
 from taskmaster_common.schema.report import quoted
 from taskmaster_common.schema.surroundings import absolute
 from taskmaster_common.schema.values.scalars import (
-    WrongElementError,
-    WrongElementsError,
     boolean_of,
     elements_of,
     expect,
+    named_of,
     text_of,
 )
 from taskmaster_common.schema.values.split import words_of
@@ -23,7 +23,7 @@ from taskmaster_common.text.units import parse_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from typing import Any
 
     from taskmaster_common.config.keys import Key
@@ -61,29 +61,27 @@ def probe_of(
     node: Node, context: Decoding, key: Key, ways: Mapping[str, Decoder], limits: Mapping[str, Decoder]
 ) -> dict[str, Any]:
     """Return a map with exactly one of these ways, and perhaps limits. Raises as `ready_of`."""
-    expect(node, MAPPING)
-    known = (*ways, *limits)
-    unknown = [name for name in node.entries if name not in known]
-    if unknown:
-        wrong = [WrongElementError(node.entries[name][0], _unknown(name, known, ways)) for name in unknown]
-        raise WrongElementsError(wrong)
+    decoded = named_of(node, context, key, {**ways, **limits}, lambda name: _unknown(name, (*ways, *limits), ways))
     named = [name for name in node.entries if name in ways]
     if len(named) != 1:
         said = f"names {' and '.join(named)}" if named else "names no way"
         raise ValueError(f"{said}; write exactly one of {', '.join(ways)}")
     found: dict[str, Any] = {}
-    for name, (_, value) in node.entries.items():
-        decode = ways.get(name) or limits[name]
-        for part, decoded in elements_of([value], context, key, decode)[0].items():
+    for name, parts in decoded.items():
+        for part, value in parts.items():
             if part in node.entries:
                 raise ValueError(f"{part} is written twice, below {name} and beside it")
-            found[part or name] = decoded
+            found[part or name] = value
     return found
 
 
-def _unknown(name: str, known: Iterable[str], ways: Iterable[str]) -> str:
-    near = nearest(name, known)
-    return f"unknown key; did you mean {near}?" if near else f"unknown key; the ways are {', '.join(ways)}"
+def _unknown(name: str, known: Collection[str], ways: Iterable[str]) -> str:
+    foreign = PROBE_WORDS.get(squash(name), "")
+    if foreign.startswith("=") and foreign[1:] not in known:
+        foreign = ""
+    near = foreign[1:] if foreign.startswith("=") else nearest(name, known)
+    meant = f"did you mean {near}?" if near else foreign or f"the ways are {', '.join(ways)}"
+    return f"unknown key {quoted(name)}; {meant}"
 
 
 def _fd(node: Node, context: Decoding, key: Key) -> dict[str, Any]:
@@ -165,7 +163,7 @@ def seconds_of(node: Node, context: Decoding, key: Key) -> dict[str, Any]:
     """Return {"": seconds}, at least LEAST_S."""
     seconds = parse_seconds(text_of(node, context, key))
     if seconds < LEAST_S:
-        raise ValueError(f"is less than {LEAST_S} s")
+        raise ValueError(f"is less than {LEAST_S} s; write that or more")
     return {"": seconds}
 
 

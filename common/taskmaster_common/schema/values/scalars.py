@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from taskmaster_common.config import INSTANCE
-from taskmaster_common.schema.advice.foreign import LEVEL_WORDS, RESTART_WORDS, TYPE_WORDS, squash
-from taskmaster_common.schema.nodes import BROKEN, MAPPING, SCALAR
+from taskmaster_common.schema.advice.foreign import (
+    DAEMONS,
+    GROUP_WORDS,
+    LEVEL_WORDS,
+    RESTART_WORDS,
+    TYPE_WORDS,
+    squash,
+)
+from taskmaster_common.schema.nodes import BROKEN, MAPPING, SCALAR, SEQUENCE
 from taskmaster_common.schema.report import quoted
 from taskmaster_common.text.nearest import nearest
 
@@ -64,6 +71,11 @@ def expect(node: Node, shape: str) -> None:
         raise WrongElementError(node, f"expected {shape}, not {node.kind}")
 
 
+def is_shape_alone(reason: str) -> bool:
+    """Return whether a reason is that of `expect`, which says nothing of what to write."""
+    return reason.startswith("expected ") and reason.partition(", not ")[2] in (SCALAR, SEQUENCE, MAPPING)
+
+
 def expect_map(node: Node, instead: str) -> None:
     """Raise WrongElementError if the node is no map; `instead` is how a value is written as one."""
     if node.kind == SCALAR and not node.is_null():
@@ -92,9 +104,10 @@ def boolean_of(node: Node, context: Decoding, key: Key) -> bool:
 
 def not_one_of(text: str, words: tuple[str, ...]) -> str:
     """Return why a word that is none of `words` is refused."""
-    called = {**RESTART_WORDS, **LEVEL_WORDS, **TYPE_WORDS}.get(squash(text), "")
-    near = called if called in words else nearest(text, words)
-    return f"{quoted(text)} is not one of {', '.join(words)}" + (f"; did you mean {near}?" if near else "")
+    called = [table.get(squash(text), "") for table in (RESTART_WORDS, LEVEL_WORDS, TYPE_WORDS, GROUP_WORDS)]
+    near = next((each for each in called if each in words), "") or nearest(text, words)
+    stays = " What cmd starts has to stay in the foreground" if squash(text) in DAEMONS and near in called else ""
+    return f"{quoted(text)} is not one of {', '.join(words)}" + (f"; did you mean {near}?{stays}" if near else "")
 
 
 def elements_of(
@@ -132,17 +145,39 @@ def limits_of(
 ) -> dict[str, Any]:
     """Return what a map says, decoded. `meant` has the names that some unknown ones stand for.
 
-    Raises WrongElementsError with all unknown names, or with what is wrong in one value.
+    Raises WrongElementsError with all unknown names and all that is wrong in the values.
+    """
+    return named_of(node, context, key, decoders, lambda name: _unknown(name, decoders, meant or {}))
+
+
+def named_of(
+    node: Node, context: Decoding, key: Key, decoders: Mapping[str, Decoder], unknown: Callable[[str], str]
+) -> dict[str, Any]:
+    """Return what a map says, decoded; `unknown` says what is wrong with a name without a decoder.
+
+    Raises WrongElementsError with every wrong name and value; of a value the reason begins with its name.
     """
     expect(node, MAPPING)
-    wrong = [
-        WrongElementError(written, _unknown(name, decoders, meant or {}))
-        for name, (written, _) in node.entries.items()
-        if name not in decoders
-    ]
+    found: dict[str, Any] = {}
+    wrong: list[WrongElementError] = []
+    for name, (written, value) in node.entries.items():
+        if name not in decoders:
+            wrong.append(WrongElementError(written, unknown(name)))
+            continue
+        try:
+            found[name] = elements_of([value], context, key, decoders[name])[0]
+        except WrongElementsError as error:
+            wrong += [
+                each if each.below else WrongElementError(each.node, _with_name(name, str(each)))
+                for each in error.elements
+            ]
     if wrong:
         raise WrongElementsError(wrong)
-    return {name: elements_of([value], context, key, decoders[name])[0] for name, (_, value) in node.entries.items()}
+    return found
+
+
+def _with_name(name: str, reason: str) -> str:
+    return f"{name}: {reason}" if reason and not reason.startswith((f"{name}:", f"{name} ")) else reason
 
 
 def _unknown(name: str, decoders: Mapping[str, Decoder], meant: Mapping[str, str]) -> str:

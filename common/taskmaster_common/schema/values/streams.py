@@ -14,7 +14,7 @@ from taskmaster_common.config.elsewhere import (
     address_problem,
 )
 from taskmaster_common.config.words import LOGGER, PIPE, SYSLOG, is_logger
-from taskmaster_common.schema.advice.foreign import foreign_stream
+from taskmaster_common.schema.advice.foreign import NO_OUTPUT, foreign_stream
 from taskmaster_common.schema.nodes import MAPPING, SCALAR
 from taskmaster_common.schema.report import quoted
 from taskmaster_common.schema.surroundings import absolute
@@ -87,7 +87,8 @@ def _instead_of(text: str) -> str:
 
 def event_log_of(node: Node, context: Decoding, key: Key) -> str:
     """Return a path, or the text of a target."""
-    found = stream_of(node, context, key)
+    discarded = node.kind == SCALAR and not node.is_empty() and foreign_stream(node.text) == NO_OUTPUT
+    found = DISCARD if discarded else stream_of(node, context, key)
     if found == DISCARD:
         raise ValueError("an event log cannot be discarded; remove the line for the default")
     if is_logger(found):
@@ -133,6 +134,16 @@ def _logger(words: Sequence[str], *, shell: bool) -> str:
     return Elsewhere(LOGGER, BETWEEN_WORDS.join(words), shell=int(shell)).text()
 
 
+def _unknown(kind: str, value: Node, key: Key) -> str:
+    """Return why a map that names no target is refused."""
+    if kind.lower() in ("path", "file", "filename", "to") and value.kind == SCALAR:
+        return f"a path stands alone; write {key.name}: {value.text}"
+    near = nearest(kind, (*WORDS, PIPE))
+    return f"unknown target {quoted(kind)}; " + (
+        f"did you mean {near}?" if near else f"write one of {', '.join((*WORDS, PIPE))}"
+    )
+
+
 def _elsewhere(node: Node, context: Decoding, key: Key) -> str:
     if PIPE in node.entries:
         return _logger_of_map(node, context, key)
@@ -140,9 +151,7 @@ def _elsewhere(node: Node, context: Decoding, key: Key) -> str:
         raise ValueError(f"is a map with one of {', '.join((*WORDS, PIPE))}")
     ((kind, (name, value)),) = node.entries.items()
     if kind not in WORDS:
-        near = nearest(kind, (*WORDS, PIPE))
-        meant = f"did you mean {near}?" if near else f"write one of {', '.join((*WORDS, PIPE))}"
-        raise WrongElementError(name, f"unknown target; {meant}")
+        raise WrongElementError(name, _unknown(kind, value, key))
     if value.is_empty() or value.is_null():
         return Elsewhere(kind).text()
     expect_map(value, f"{{{kind}: {{{_meant(kind, value.text)}}}}}" if value.kind == SCALAR else "")

@@ -142,9 +142,9 @@ def test_a_umask_is_octal_however_it_is_written(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("08", "8 is not an octal digit"),
-        ("-22", "- is not an octal digit"),
-        ("0x12", "x is not an octal digit"),
+        ("08", "8 is not an octal digit; write a number such as 022"),
+        ("-22", "- is not an octal digit; write a number such as 022"),
+        ("0x12", "x is not an octal digit; write a number such as 022"),
         ("", '"" is not an octal number such as 022'),
         ("01000", '"01000" is more than 0777'),
     ],
