@@ -1,8 +1,9 @@
-"""Writes text to the standard streams at once, without a buffer of Python's."""
+"""Writes text to the standard streams at once, without a buffer of Python's; says what no file may take the place of."""
 
 from __future__ import annotations
 
 import os
+import stat
 import time
 
 from taskmaster_common.errors import SystemFailure, system_reason
@@ -36,6 +37,15 @@ def write_all(descriptor: int, text: str) -> None:
     rest = memoryview(_encoded(text))
     while rest:
         rest = rest[_write_some(descriptor, rest) :]
+
+
+def in_the_way(path: str) -> str:
+    """Return why no file may be put in the place of `path`: a device, a FIFO, a socket or a directory, or a link to one; or ""."""
+    try:
+        kind = os.stat(path).st_mode
+    except OSError:  # nothing, or a link that leads nowhere
+        return ""
+    return "" if stat.S_ISREG(kind) else "it is no regular file, and stays as it is"
 
 
 def _write_some(stream: int, text: memoryview) -> int:

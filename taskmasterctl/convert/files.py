@@ -6,10 +6,13 @@ import errno
 import os
 
 from taskmaster_common.errors import system_reason
+from taskmasterctl.output import in_the_way
 
 
 def write_outcome(path: str, text: str, *, force: bool, secret: bool) -> str:
     """Write the outcome beside its name, then give it the name. Return why that failed, or ""."""
+    if force and (reason := in_the_way(path)):
+        return f"cannot write {path}: {reason}"
     mode = 0o600 if secret else 0o644
     beside = f"{path}.{os.getpid()}.new"
     try:

@@ -6,13 +6,19 @@ import os
 from contextlib import suppress
 
 from taskmaster_common.errors import SystemFailure, system_reason
+from taskmasterctl.output import in_the_way
 
 MODE = 0o644
 """Rights of the file: the textfile collector runs as another user."""
 
 
 def replace(path: str, text: str) -> None:
-    """Write a new file beside `path` and put it in its place. Raises SystemFailure, and then there is no file at `path`."""
+    """Write a new file beside `path` and put it in its place. Raises SystemFailure, and then there is no file at `path`.
+
+    A device, say, stays what it is: root's --output /dev/null must not be the end of /dev/null.
+    """
+    if reason := in_the_way(path):
+        raise SystemFailure("write", path, reason)
     directory, _, name = path.rpartition("/")
     draft = f"{directory}/.{name}.{os.getpid()}" if directory or path.startswith("/") else f".{name}.{os.getpid()}"
     try:
@@ -34,7 +40,8 @@ def replace(path: str, text: str) -> None:
 def remove(path: str) -> None:
     """Remove a file: a stale one would be shown for ever as if it were new."""
     with suppress(OSError):
-        os.unlink(path)
+        if not in_the_way(path):
+            os.unlink(path)
 
 
 def _write(fd: int, data: bytes) -> None:

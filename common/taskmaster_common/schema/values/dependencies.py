@@ -43,11 +43,14 @@ FOREIGN_CONDITIONS = {
     "process_log_ready": "ready",
     "process_completed": "ended",
     "process_completed_successfully": "done",
-    **dict.fromkeys(("completed_successfully", "succeeded", "success"), "done"),
-    **dict.fromkeys(("completed", "complete", "exited", "finished", "stopped"), "ended"),
     "running": "ready",
 }
 """Words of Compose and process-compose, and ours."""
+GUESSED_CONDITIONS = {
+    **dict.fromkeys(("completed_successfully", "succeeded", "success"), "done"),
+    **dict.fromkeys(("completed", "complete", "exited", "finished", "stopped"), "ended"),
+}
+"""Words that people guess, and ours."""
 
 
 def dependencies_of(node: Node, context: Decoding, key: Key) -> tuple[str, ...]:
@@ -140,7 +143,7 @@ def _condition(node: Node, context: Decoding, key: Key) -> str:
 
 def _other_condition(text: str) -> str:
     """Return why a word is no condition."""
-    called = FOREIGN_CONDITIONS.get(text.lower().replace("-", "_"), "")
+    called = {**FOREIGN_CONDITIONS, **GUESSED_CONDITIONS}.get(text.lower().replace("-", "_"), "")
     if called in CONDITIONS:
         return f"{text} is called {called} here"
     if called:

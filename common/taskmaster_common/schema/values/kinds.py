@@ -184,7 +184,7 @@ def _socket(node: Node, context: Decoding, key: Key) -> str:
 def _cleared(node: Node, context: Decoding, key: Key) -> bool | tuple[str, ...]:
     """Return whether nothing is inherited, or the names of what is."""
     if node.kind != SEQUENCE:
-        if node.kind == SCALAR and node.text.isupper():
+        if node.kind == SCALAR and node.text.isupper() and node.text.lower() not in TRUE_WORDS + FALSE_WORDS:
             raise ValueError(
                 f"is true, false or a list of names; write [{', '.join(node.text.replace(',', ' ').split())}]"
             )

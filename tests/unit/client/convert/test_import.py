@@ -104,6 +104,15 @@ def test_an_existing_file_is_replaced_only_by_force(importer: Importer) -> None:
     assert sorted(each.name for each in importer.directory.iterdir()) == ["out.yaml", "web.conf"]
 
 
+def test_force_takes_the_place_of_nothing_but_a_regular_file(importer: Importer) -> None:
+    path = importer.directory / "out.yaml"
+    os.mkfifo(path)  # as /dev/null would be: root may rename a file over it
+    done = importer({"web.conf": EXACT}, "-o", "out.yaml", "--force")
+    assert done.code == 1
+    assert "it is no regular file, and stays as it is" in done.report[-1]
+    assert path.is_fifo()
+
+
 @pytest.mark.parametrize(("name", "mode"), [("MODE", 0o644), ("DB_PASSWORD", 0o600), ("API_TOKEN", 0o600)])
 def test_a_file_with_secrets_is_its_owners_alone(importer: Importer, name: str, mode: int) -> None:
     importer({"web.conf": f"{EXACT}environment={name}=x\n"}, "-o", "out.yaml")

@@ -74,3 +74,17 @@ def test_a_file_of_the_present_directory_needs_no_path(tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     replace("t.prom", "x")
     assert os.listdir(tmp_path) == ["t.prom"]
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_what_is_no_regular_file_stays_as_it_is(tmp_path: Path, linked: bool) -> None:
+    fifo = path = tmp_path / "t.prom"
+    if linked:  # as /dev/stdout is
+        fifo = tmp_path / "fifo"
+        path.symlink_to(fifo)
+    os.mkfifo(fifo)
+    with pytest.raises(SystemFailure, match="no regular file"):
+        replace(str(path), "x")
+    remove(str(path))
+    assert stat.S_ISFIFO(path.stat().st_mode)
+    assert sorted(os.listdir(tmp_path)) == sorted({"t.prom", fifo.name})
