@@ -129,6 +129,7 @@ def with_moments(request: Request) -> Request:
     now = time.time()
     today = time.localtime(now)[:3]
     flags = dict(request.flags)
+    moments: dict[str, float | str] = {}
     for key in ("since", "until"):
         if key in flags:
             try:
@@ -136,6 +137,10 @@ def with_moments(request: Request) -> Request:
             except ValueError as error:
                 raise RequestError("usage", f"--{key}: {error}", 2) from None
             flags[key] = found if isinstance(found, str) else f"@{found:.6f}"
+            moments[key] = found
+    since, until = moments.get("since"), moments.get("until")
+    if isinstance(since, float) and isinstance(until, float) and since > until:
+        raise RequestError("usage", "--since is later than --until", 2)
     return request.replace(flags=flags)
 
 

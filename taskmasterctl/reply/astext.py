@@ -137,6 +137,11 @@ class TextReply:
     def _take_text(self, message: Message) -> Chunks:
         return [(OUT, "\n".join(clean_lines(message["text"])) + "\n")]
 
+    def _scaled_shown(self) -> list[str]:
+        """Return the lines of scaled programs; if names were asked for, only of these."""
+        shown = {str(process.get("program")) for process in self._processes} | set(self._request.targets)
+        return [text for text in self._scaled if not self._request.targets or text.partition(":")[0] in shown]
+
     def _take_end(self, message: Message) -> Chunks:
         error = message.get("error")
         results = self._bulk.end() if self._bulk else ""
@@ -145,7 +150,7 @@ class TextReply:
             chunks.append((OUT, "shutdown requested\n"))
         if self._request.verb == "status" and not error and not self._look.quiet:
             chunks.append((OUT, status_table(self._processes, self._look)))
-            chunks += [(OUT, with_names(f"{clean(text)}\n", self._look.user_name)) for text in self._scaled]
+            chunks += [(OUT, with_names(f"{clean(text)}\n", self._look.user_name)) for text in self._scaled_shown()]
         chunks += self._pids_shown()
         if error:
             chunks.append((ERR, refusal_text(error, self._look)))

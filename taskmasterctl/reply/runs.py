@@ -44,13 +44,14 @@ def _row(slot: Message, look: Look) -> tuple[str, ...]:
 
 def runs_text(slots: Sequence[Message], look: Look) -> str:
     """Return the runs of each slot, the oldest first, and the next ones."""
-    return "\n".join(_slot(slot, look) for slot in slots)
+    texts = [_slot(slot, look) for slot in slots]
+    return "\n".join(dict.fromkeys(texts))  # of a program without a schedule the instances say the same
 
 
 def _slot(slot: Message, look: Look) -> str:
     name = clean(slot.get("name"))
     if "history" not in slot:
-        return f"{name} has no schedule\n"
+        return f"{name.partition(':')[0]} has no schedule\n"
     runs = [*slot["history"], *([slot["current"]] if slot.get("current") else [])]
     rows = [_run(run, look) for run in runs]
     text = f"{name}\n" + (_lines([RUN_HEAD, *rows], frozenset({2})) if rows else "no run yet\n")

@@ -54,6 +54,7 @@ NO_TROUBLE = {
 }
 """What goes well."""
 PARTS = {
+    "names: signal --list",
     "and more than … more",
     "killed: … after",
     "update of … … at",

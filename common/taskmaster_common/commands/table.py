@@ -342,9 +342,8 @@ def _check_arguments(verb: Command, flags: Mapping[str, str | bool], targets: Se
             "to send HUP to a program: signal HUP NAME",
         )
     if len(targets) < least:
-        raise _usage(
-            verb, f"{verb.name} needs {'a signal and a name' if least == 2 else 'a name'}", "`all` means every program"
-        )
+        hints = () if most == 1 else ("`all` means every program",)
+        raise _usage(verb, f"{verb.name} needs {'a signal and a name' if least == 2 else 'a name'}", *hints)
     if len(targets) > most:
         raise _usage(verb, f'{verb.name} does not take "{targets[most]}"')
     if verb.name == "send" and "file" in flags and len(targets) > 1:
@@ -358,7 +357,7 @@ def _check_arguments(verb: Command, flags: Mapping[str, str | bool], targets: Se
 def _check_numbers(verb: Command, flags: Mapping[str, str | bool]) -> None:
     lines = str(flags.get("lines", "0"))
     if not (lines.isascii() and lines.isdecimal() and len(lines) <= MOST_DIGITS):
-        raise _usage(verb, f'"{flags["lines"]}" is not a number of lines')
+        raise _usage(verb, f'-n: "{flags["lines"]}" is not a number')
     for key in ("by", "after", "seed"):
         number = str(flags.get(key, "0"))
         if not (number.isascii() and number.isdecimal() and len(number) <= MOST_DIGITS + 4):

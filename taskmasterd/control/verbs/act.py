@@ -202,7 +202,7 @@ def _number(word: str, targets: list[str], numbers: Mapping[str, int]) -> int:
     try:
         return parse_signal(word, numbers)
     except ValueError as error:
-        hints: tuple[str, ...] = ()
+        hints: tuple[str, ...] = () if ";" in str(error) else ("names: `signal --list`",)
         swapped = next((target for target in targets if _is_signal(target, numbers)), "")
         if swapped:
             others = " ".join(other for other in (word, *targets) if other != swapped)

@@ -89,6 +89,11 @@ def test_aliases_and_client_flags_do_not_travel(path: str) -> None:
         (["statsu"], 2, 'unknown verb "statsu"; did you mean status?'),
         (["stat"], 2, 'unknown verb "stat"; did you mean status?'),
         (["stop"], 2, "stop needs a name"),
+        (
+            ["logs", "--since", "2026-11-02T10:00", "--until", "2026-11-01T10:00", "web"],
+            2,
+            "--since is later than --until",
+        ),
         (["stop", "--nowait", "web"], 2, "did you mean --no-wait?"),
         (["--jsno", "status"], 2, "did you mean --json?"),
         (["status", "--timeout", "soon"], 2, '--timeout: "soon" is not a duration'),

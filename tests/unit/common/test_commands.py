@@ -53,6 +53,11 @@ def test_words_become_a_request(line: str, verb: str, flags: dict[str, str | boo
     assert parse(line.split()) == Request(verb, flags, targets)
 
 
+@pytest.mark.parametrize(("verb", "said"), [("stop", True), ("check", True), ("attach", False), ("simulate", False)])
+def test_only_a_verb_that_takes_several_names_says_that_all_means_every_one(verb: str, said: bool) -> None:
+    assert ("`all` means every program" in refused(verb).hints) == said
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [
@@ -67,9 +72,9 @@ def test_words_become_a_request(line: str, verb: str, flags: dict[str, str | boo
         ("stop --no-wait=yes web", "--no-wait takes no value"),
         ("logs -fx web", "--follow takes no value"),
         ("logs web -n", "--lines needs a value: --lines N"),
-        ("logs web -n=5", '"=5" is not a number of lines'),
-        ("logs web --lines=", '"" is not a number of lines'),
-        ("logs web -n -5", '"-5" is not a number of lines'),
+        ("logs web -n=5", '-n: "=5" is not a number'),
+        ("logs web --lines=", '-n: "" is not a number'),
+        ("logs web -n -5", '-n: "-5" is not a number'),
     ],
 )
 def test_what_is_typed_wrongly_is_usage_with_the_reason(line: str, says: str) -> None:

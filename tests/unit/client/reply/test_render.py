@@ -50,6 +50,24 @@ def test_status_is_aligned_with_numbers_on_the_right_and_no_blank_cell() -> None
     )
 
 
+def test_which_programs_are_scaled_is_said_of_those_that_were_asked_for() -> None:
+    daemon = {
+        "type": "daemon",
+        "scaled": ["api: scaled to 2 by uid 1 (file: 1)", "web: scaled to 0 by uid 1 (file: 3)"],
+    }
+    for line, lines in (
+        ("status", "api web"),
+        ("status api", "api"),
+        ("status web", "web"),
+        ("status a*", "api"),
+        ("status db", ""),
+    ):
+        out, _ = shown(
+            line, daemon, *([{"type": "processes", "processes": [process("api:0")]}] if "a" in line[6:] else []), end()
+        )
+        assert [each.split(":")[0] for each in out.splitlines() if "scaled to" in each] == lines.split()
+
+
 def test_the_last_words_stand_before_what_matters_less() -> None:
     failed = process("web", "FATAL", detail="exit 1 after 0.2s (try 4 of 4)", stderr="no such table")
     again = process("web", "BACKOFF", detail="retry 1 of 3 in 0.5s; exit 1 after 0.2s", stderr="no such table")

@@ -20,3 +20,8 @@ def test_the_jitter_of_the_next_runs_is_said_once() -> None:
 
 def test_where_nothing_comes_there_is_no_jitter() -> None:
     assert runs_text([slot()], Look()) == "backup\nno run yet\nnext  no more runs\n"
+
+
+def test_a_program_without_a_schedule_is_said_once_for_all_its_instances() -> None:
+    slots = [{"name": name} for name in ("web:0", "web:1", "db")]
+    assert runs_text(slots, Look()) == "web has no schedule\n\ndb has no schedule\n"
