@@ -1,7 +1,8 @@
 """Opens a path step by step and records everything it passes, so that the caller can judge who could have changed the way.
 
 It holds each directory by a descriptor while it looks up the next name, so it records exactly what it has used. It judges
-nothing.
+nothing, but opens no device: with some of them that is an effect (a watchdog begins to count, a tape is rewound), and a link
+may lead here that the caller will not accept.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ Passed = tuple[str, os.stat_result]
 def open_recording(path: str, flags: int) -> tuple[int, list[Passed]]:
     """Return a descriptor of the target of the absolute `path`, and all directories and links on the way.
 
-    A target that is a directory is the last one recorded, and its descriptor serves only fstat. Any other target is opened
-    with `flags`. Raises OSError as open(2) would.
+    A target that is a directory is the last one recorded, and its descriptor serves only fstat; so does that of a device other
+    than the null device. Any other target is opened with `flags`. Raises OSError as open(2) would.
     """
     trail = _Trail(flags)
     try:
@@ -54,10 +55,17 @@ class _Trail:
             elif stat.S_ISDIR(kind.st_mode) or names:
                 self._enter(os.open(name, DIRECTORY, dir_fd=self._held), self._below(name))
             else:
-                follow = 0 if self._is_descriptor() else os.O_NOFOLLOW
-                return os.open(name, self._flags | follow, dir_fd=self._held)
+                return self._open(name, kind)
         held, self._held = self._held, -1
         return held
+
+    def _open(self, name: str, kind: os.stat_result) -> int:
+        """Open the target, which is no directory; of a device, return a descriptor that has not opened it."""
+        follow = os.O_NOFOLLOW
+        if self._is_descriptor():
+            kind, follow = os.stat(name, dir_fd=self._held), 0
+        flags = os.O_PATH | os.O_CLOEXEC if _acts_when_opened(kind) and hasattr(os, "O_PATH") else self._flags
+        return os.open(name, flags | follow, dir_fd=self._held)
 
     def _enter(self, fd: int, shown: str) -> None:
         self.close()
@@ -80,6 +88,13 @@ class _Trail:
     def _is_descriptor(self) -> bool:
         """Return whether the names here are open descriptors, whose links are not paths. Source: proc_pid_fd(5)."""
         return self._shown.startswith("/proc/") and self._shown.endswith("/fd")
+
+
+def _acts_when_opened(found: os.stat_result) -> bool:
+    """Return whether this is a device whose driver hears of an open(2). Only root can put one where another file was."""
+    if stat.S_ISCHR(found.st_mode):
+        return found.st_rdev != os.stat(os.devnull).st_rdev
+    return stat.S_ISBLK(found.st_mode)
 
 
 def _names(path: str) -> list[str]:

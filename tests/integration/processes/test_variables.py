@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import socket
+import stat
 from pathlib import Path
 
 import pytest
 
 from taskmaster_common.schema.values.env_files import EnvFiles
 from taskmaster_common.text.envfile import MOST_BYTES
+from taskmasterd.configuration.host import read as read_configuration
 from taskmasterd.configuration.host import read_variables
+from taskmasterd.renewal.watcher.inotify import Inotify
 from taskmasterd.system.spawner.spec import ChildSpec, Setup, SetupError
 from taskmasterd.system.spawner.variables import fill, read_file, reading_step
 from tests.support.host import host
@@ -149,3 +153,31 @@ def test_the_check_follows_no_link_that_a_start_refuses(tmp_path: Path) -> None:
     assert (checked.unknown, checked.problem.partition(": ")[2]) == (
         False, "a link on its way was made by uid 1, who does not own where it leads",
     )  # fmt: skip
+
+
+IN_OPEN = 0x20
+"""Source: sys/inotify.h."""
+
+
+@as_root
+def test_a_device_to_which_a_path_leads_is_not_opened_to_find_that_out(tmp_path: Path) -> None:
+    """To open some devices is to use them: a watchdog begins to count, a tape is rewound."""
+    device = tmp_path / "device"
+    try:
+        os.mknod(device, stat.S_IFCHR | 0o600, os.makedev(1, 5))
+    except OSError:
+        pytest.skip("no device can be made here")
+    (tmp_path / "planted").symlink_to("device")
+    os.chown(tmp_path / "planted", 1, 1, follow_symlinks=False)
+    held = os.open(device, os.O_PATH)
+    opened = Inotify()
+    try:
+        assert ctypes.CDLL(None).inotify_add_watch(opened.fd, os.fsencode(device), IN_OPEN) >= 0
+        for path in (f"{device}", f"{tmp_path}/planted", f"/proc/self/fd/{held}"):
+            for reader in (read_file, read_variables, read_configuration):
+                with pytest.raises(OSError, match="it is"):
+                    reader(path)
+                assert list(opened.read()) == [], (path, reader)
+    finally:
+        os.close(opened.fd)
+        os.close(held)
