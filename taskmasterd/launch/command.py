@@ -110,7 +110,7 @@ def _run(options: Namespace) -> int:
     if stderr_is_journal():  # more users may read the journal than the configuration
         loaded = loaded.public()
     for warning in loaded.warnings:
-        print(warning, file=sys.stderr)
+        _tell(warning, fd=2)
     obstacle = loaded.shortage or loaded.failure
     if obstacle:
         raise LaunchError(FAILED, f"cannot read {path}: {obstacle}")
@@ -125,7 +125,7 @@ def _run(options: Namespace) -> int:
         return _checked(path, loaded.config, places, effective=options.print_config, values=options.env)
     if options.follow:
         return follow(places.socket)
-    print(f"taskmasterd: configuration {path}, socket {places.socket}", flush=True)
+    _tell(f"taskmasterd: configuration {path}, socket {places.socket}", fd=1)
     start = StartOptions(
         level=options.loglevel or loaded.config.daemon.loglevel,
         foreground=foreground,
@@ -227,7 +227,7 @@ def _warn_of_few_descriptors(config: Config) -> None:
         return
     if hard != resource.RLIM_INFINITY and needed > hard:
         text = f"the programs need about {needed} open files, the limit is {hard} (ulimit -Hn)"
-        print(f"taskmasterd: warning: {text}", file=sys.stderr)
+        _tell(f"taskmasterd: warning: {text}", fd=2)
 
 
 def _launch(config: Config, places: ResolvedPlaces, start: StartOptions) -> int:
@@ -245,6 +245,14 @@ def _launch(config: Config, places: ResolvedPlaces, start: StartOptions) -> int:
 
     exit_code, text = launch_in_background(become)
     return _failed(exit_code, text) if exit_code else 0
+
+
+def _tell(text: str, *, fd: int) -> None:
+    """Write a line that nobody has asked for. A disk that is full, or a pipe without a reader, is no reason not to start."""
+    try:
+        os.write(fd, f"{text}\n".encode("utf-8", "surrogateescape"))
+    except OSError:
+        return
 
 
 def _failed(exit_code: int, text: str) -> int:

@@ -207,7 +207,7 @@ class LogPipe:
     def _grow(self) -> bool:
         """Enlarge the pipe; return whether that was possible. Source: fcntl(2), F_SETPIPE_SZ."""
         wanted = LARGE if os.geteuid() == 0 else LARGE_FOR_USERS
-        if not self._may_grow or self._capacity >= wanted:
+        if not self._may_grow or self.sink.by_lines or self._capacity >= wanted:
             return False
         try:
             self._capacity = fcntl.fcntl(self._fd, fcntl.F_SETPIPE_SZ, wanted)

@@ -26,6 +26,9 @@ else:
 class LogSink:
     """The end of all pipes of the program `program` that lead to one log. `holders` is the count of them, for `Sinks`."""
 
+    by_lines = False
+    """Whether each line costs it something, so that a larger pipe would only mean more of them at once."""
+
     __slots__ = ("holders", "log", "program")
 
     def __init__(self, log: OpenLog, program: str = "") -> None:

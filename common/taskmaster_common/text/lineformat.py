@@ -118,6 +118,13 @@ def split_level(line: bytes, usual: int = USUAL_LEVEL) -> tuple[int, bytes]:
     return (usual, line) if level is None else (level, line[MARK_LENGTH:])
 
 
+def first_lines(block: bytes, most: int) -> bytes:
+    """Return the first `most` lines of a block, all of it where there are no more."""
+    if block.count(NEWLINE) <= most:
+        return block
+    return block[: -len(block.split(NEWLINE, most)[most])]
+
+
 def cut_at(block: bytes, most: int) -> int:
     """Return where a line that is too long is cut: at `most` bytes or, within a character, before it."""
     at = most

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 CHUNK = 65_536
 """Most bytes that are read of a pipe at once."""
+MOST_LINES = 256
+"""Most lines that are sent in one turn."""
 PATIENCE_S = 0.5
 """Longest time that a log daemon which does not read holds up a program, seconds."""
 FULL = (errno.EAGAIN, errno.ENOBUFS)
@@ -130,6 +132,8 @@ class SyslogSink(LogSink):
     A line may name its severity unless `levels` is false.
     """
 
+    by_lines = True
+
     __slots__ = (
         "_channel",
         "_levels",
@@ -159,28 +163,28 @@ class SyslogSink(LogSink):
     def move(self, pipe: int, most: int) -> int:
         """Send the lines that are in a pipe; return how many bytes left it, 0 at its end. Raises BlockingIOError."""
         block = os.read(pipe, min(most, CHUNK))
-        *lines, rest = (self._rest + block).split(b"\n")
-        self._rest = rest
-        now = time.time()
-        for line in lines:
-            self._put(line, now)
-        if len(rest) > MOST_LOCAL:
-            self._rest = rest[: MOST_LOCAL + 1]  # what follows is cut from the message anyway
-        self._send()
+        self._rest += block
+        self._send_some()
         return len(block)
 
-    def busy(self, *, hurry: bool = False) -> bool:  # noqa: ARG002 - there is nothing to rotate
-        """Return whether messages wait, after another try to send them."""
+    def busy(self, *, hurry: bool = False) -> bool:
+        """Return whether messages or lines wait, after another try to send some; in a `hurry` all that are taken."""
         if self._waiting:
             self._send()
-        return bool(self._waiting)
+        while b"\n" in self._rest and not self._waiting:
+            self._send_some()
+            if not hurry:
+                break
+        return bool(self._waiting) or b"\n" in self._rest
 
     def led_by(self, pid: int) -> None:
         """Note the pid of the program."""
         self._sender = self._sender.replace(pid=pid)
 
     def settle(self) -> None:
-        """Send the line that has begun: its program has ended."""
+        """Send all that is here and the line that has begun: its program has ended."""
+        while b"\n" in self._rest:
+            self._send_some()
         if self._rest:
             rest, self._rest = self._rest, b""
             self._put(rest, time.time())
@@ -196,6 +200,16 @@ class SyslogSink(LogSink):
         self._drop("nobody reads it")
         self._channel.close()
         return self._sink
+
+    def _send_some(self) -> None:
+        """Make messages of the first lines that are here, and send them."""
+        *lines, rest = self._rest.split(b"\n", MOST_LINES)
+        now = time.time()
+        for line in lines:
+            self._put(line, now)
+        whole = b"\n" in rest
+        self._rest = rest if whole else rest[: MOST_LOCAL + 1]  # what follows is cut from the message anyway
+        self._send()
 
     def _put(self, line: bytes, now: float) -> None:
         severity, text = split_level(line, self._target.severity) if self._levels else (self._target.severity, line)

@@ -8,7 +8,7 @@ import time
 from taskmaster_common.config import PREFIX
 from taskmaster_common.errors import system_reason
 from taskmaster_common.records import Record
-from taskmaster_common.text.lineformat import NEWLINE, LineOrigin, Objects, cut_at, prefix_of, prefixed
+from taskmaster_common.text.lineformat import NEWLINE, LineOrigin, Objects, cut_at, first_lines, prefix_of, prefixed
 from taskmasterd.output.formatted.spool import UntakenError
 from taskmasterd.output.formatted.tail import SOMEBODY, is_cut_off, let_rotate, place_of
 from taskmasterd.output.sink import LogSink
@@ -40,6 +40,10 @@ PIECE = 65_536
 """Longest piece of a line, and most bytes that are formatted at once."""
 MOST = 4 * PIECE
 """Most bytes that one turn takes from a pipe."""
+MOST_LINES = 4096
+"""Most lines that are formatted in one turn: empty ones cost as much as long ones."""
+AGAIN_S = 0.005
+"""Pause before the next lines of what an earlier daemon has left, seconds."""
 HOLD_S = 1.0
 """Longest time that the beginning of a line waits for its end, seconds."""
 
@@ -59,6 +63,8 @@ class FormattedSink(LogSink):
     With a prefix the beginning of a line is written at once if nobody else writes to the log. Otherwise, and in JSON, it waits
     for its end HOLD_S or until it has PIECE bytes.
     """
+
+    by_lines = True
 
     __slots__ = (
         "_held_since",
@@ -171,15 +177,23 @@ class FormattedSink(LogSink):
 
     # -- from the spool to the log
 
-    def _work(self, *, hurry: bool) -> None:
-        """Write all lines; wait for the rest of one that has begun, or write its beginning."""
+    def _work(self, *, hurry: bool) -> bool:
+        """Write lines, in a `hurry` all of them; wait for the rest of one that has begun, or write its beginning.
+
+        Returns whether there are more than one turn may write.
+        """
         wrote = self._more = False
+        lines = 0
         while self._spool.left:
+            if lines >= MOST_LINES and not hurry:
+                self._more = True
+                break
             block = self._spool.peek(PIECE)
-            cut = self._cut(block)
+            cut = self._cut(first_lines(block, MOST_LINES))
             if not cut:
                 break
             wrote = True
+            lines += block.count(NEWLINE, 0, cut)
             if not self._write(block[:cut], hurry=hurry):
                 self._more = self._unsent is None or self._spool.left > self._unsent[0]
                 break
@@ -189,6 +203,7 @@ class FormattedSink(LogSink):
             self._held_since = self._shared.reactor.now()
             if self._timer is None:
                 self._timer = self._shared.reactor.call_later(HOLD_S, self._expired)
+        return self._more and lines >= MOST_LINES
 
     def _cut(self, block: bytes) -> int:
         """Return how much of a block is written now: whole lines up to the size at which the log rotates, or a piece of one."""
@@ -286,9 +301,14 @@ class FormattedSink(LogSink):
 
     def _go_on(self) -> None:
         """Write what an earlier daemon has left in the spool."""
-        if self in self._tail.streams:
-            self._more = True
-            self.busy()
+        if self not in self._tail.streams:
+            return
+        self._more = True
+        if super().busy(hurry=False):
+            return
+        self._note_sent()
+        if self._work(hurry=False):  # its pipe may be silent
+            self._shared.reactor.call_later(AGAIN_S, self._go_on)
 
     def _expired(self) -> None:
         """Write the beginning of a line that has waited long enough."""

@@ -154,6 +154,21 @@ def test_a_second_daemon_is_refused_by_name_and_touches_nothing(daemon: Daemon) 
     assert daemon.status()["p"]["pid"] == before
 
 
+@pytest.mark.parametrize("option", ["-n", *in_the_sweep("--loglevel=info")])
+def test_a_full_disk_behind_the_standard_streams_keeps_no_daemon_from_starting(daemon: Daemon, option: str) -> None:
+    daemon.write("programs: {p: {cmd: sleep 1000, starttime: 0}, q: {cmd: echo $HOME, autostart: false}}")
+    assert "warning: programs.q.cmd" in daemon.launch("-t").stderr
+    command = [PY, "-m", "taskmasterd", "-c", str(daemon.config), option]
+    with (
+        open("/dev/full", "w") as full,
+        subprocess.Popen(command, env=daemon.environment, cwd=daemon.home, stdout=full, stderr=full) as launcher,
+    ):
+        wait_until(lambda: daemon.ctl("pid").returncode == 0)
+        daemon.wait_for("p", "RUNNING")
+        assert daemon.ctl("shutdown").returncode == 0
+        assert launcher.wait(timeout=10) == 0
+
+
 @pytest.mark.sweep
 def test_of_several_daemons_started_at_once_exactly_one_wins(daemon: Daemon) -> None:
     daemon.write(SLEEPER)

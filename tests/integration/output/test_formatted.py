@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from taskmaster_common.errors import SystemFailure
+from taskmaster_common.text.lineformat import NEWLINE
 from taskmasterd.output.formatted.spool import DONE, PAGE, RENEWED_AT, Spool
-from taskmasterd.output.formatted.writer import HOLD_S, PIECE
+from taskmasterd.output.formatted.writer import HOLD_S, MOST_LINES, PIECE
 from taskmasterd.system.paths.rundir import RuntimeDirectory
 from tests.support.formatted import NAMES, PREFIX, Lines, life, read_back
 from tests.support.variants import in_the_sweep
@@ -129,6 +130,25 @@ def test_the_beginning_of_a_line_is_in_a_log_of_ones_own_at_once(lines: Callable
     made.until(lambda: b"100%" in made.written())
     assert PREFIX.sub(b"", made.written()) == b"50% 100%\n", "the end of the line follows its beginning"
     os.close(write)
+
+
+@BOTH
+def test_a_turn_writes_so_many_lines_however_short_they_are(lines: Callable[..., Lines], form: str) -> None:
+    """A line costs what it costs: a pipe holds sixty thousand empty ones."""
+    made, most, found = lines(form), 2 * MOST_LINES, 0
+    read, write = os.pipe()
+    os.write(write, NEWLINE * (2 * most))
+    pipe = made.read(read)
+
+    def turn() -> int:
+        made.reactor.turn(0.005)
+        return made.written().count(NEWLINE)
+
+    while found < 2 * most and not made.errors:
+        before, found = found, turn()
+        assert found - before <= most
+    os.close(write)
+    made.until(lambda: pipe.closed)
 
 
 def test_lines_begin_on_a_line_of_their_own_whatever_the_log_ends_with(lines: Callable[..., Lines]) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from taskmaster_common.config.elsewhere import Elsewhere
+from taskmaster_common.config.words import SYSLOG
+from taskmasterd.output.elsewhere.syslog import MOST_LINES, SyslogSink
 from taskmasterd.output.pipe import CLOSE_TURNS, LogPipe
 from taskmasterd.output.sink import LogSink
 from taskmasterd.output.sinks import Sinks
@@ -292,3 +297,36 @@ def test_what_a_slow_reader_has_not_taken_in_one_life_he_gets_in_the_next_though
     os.close(child)
     os.close(reader)
     stage.turns(2)
+
+
+def test_a_turn_sends_so_many_lines_to_syslog_however_short_they_are_and_all_in_a_hurry() -> None:
+    """Each line is a message: a pipe holds sixty thousand empty ones."""
+    read, write = os.pipe()
+    sinks = Sinks(lambda _text: None, None)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        receiver.bind(("127.0.0.1", 0))
+        receiver.setblocking(False)
+        path = Elsewhere(SYSLOG, f"udp:127.0.0.1:{receiver.getsockname()[1]}").replace(program="web", tag="web").text()
+        sink = SyslogSink(sinks.acquire(path, 0, 0, None, "web", lazily=True), levels=False)
+
+        def got() -> int:
+            count = 0
+            with contextlib.suppress(BlockingIOError):
+                while receiver.recv(1000):
+                    count += 1
+            return count
+
+        os.write(write, b"\n" * 3 * MOST_LINES + b"rest")
+        assert (sink.move(read, 65_536), got()) == (3 * MOST_LINES + 4, MOST_LINES)
+        assert (sink.busy(), got(), sink.busy(), got()) == (True, MOST_LINES, False, MOST_LINES)
+        os.write(write, b"\n" * 2 * MOST_LINES)
+        sink.move(read, 65_536)
+        assert (got(), sink.busy(hurry=True), got()) == (MOST_LINES, False, MOST_LINES)
+        os.write(write, b"\n" * 2 * MOST_LINES + b"rest")
+        sink.move(read, 65_536)
+        sink.settle()
+        assert got() == 2 * MOST_LINES + 1
+        sinks.release(sink.finish())
+    os.close(read)
+    os.close(write)
