@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from taskmasterd.control.replies import Source
     from taskmasterd.control.requests import Intake
     from taskmasterd.control.rights import Claim
+    from taskmasterd.system.loop.lanes import Lane
     from taskmasterd.system.loop.reactor import Reactor
+    from taskmasterd.system.loop.rounds import Rounds
     from taskmasterd.system.peers import Peer
 
     class Server(Protocol):
@@ -57,21 +59,25 @@ USAGE = 2
 class Connection:
     """One client. `access` says what has let him in, `claim` for what the present request was allowed by a role.
 
-    A client that has gone is still read to its end: what it asked for is done. `deaf` means that it reads no more.
+    A client that has gone is still read to its end: what it asked for is done. `deaf` means that it reads no more. `share` is
+    that of the loop's time in which it is served.
     """
 
-    def __init__(self, server: Server, channel: socket.socket, peer: Peer, access: str) -> None:
+    def __init__(
+        self, server: Server, channel: socket.socket, peer: Peer, access: str, share: Rounds | Lane | None = None
+    ) -> None:
         self.peer = peer
         self.access = access
         self._server = server
         self._reactor = server.reactor
+        self.share = share or server.reactor.rounds
         self._channel = channel
         self._requests = RequestLines(
             self._reactor, lambda text: self.end_and_close(refusal(RequestError("too-long", text, USAGE)))
         )
         self._queue = ReplyQueue(self._reactor)
         self._source = ReplySource(
-            self._reactor, self.send, lambda: not self.closed and not self._queue.filled, self.broken
+            self._reactor, self.send, lambda: not self.closed and not self._queue.filled, self.broken, self.share
         )
         self._events = 0
         self._closing = False

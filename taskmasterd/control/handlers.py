@@ -50,7 +50,7 @@ class Handlers:
             connection.send({"type": "ack", "verb": request.verb})
             steps = _module(request.verb).VERBS[request.verb](call)
             if steps is not None:
-                self._context.reactor.rounds.begin(self._to_the_end(steps, call), connection.broken)
+                connection.share.begin(self._to_the_end(steps, call), connection.broken)
         except RequestError as error:
             self._refuse(call, error)
 

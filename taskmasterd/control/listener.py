@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from taskmasterd.control.connection import Connection
     from taskmasterd.core.steps import Steps
     from taskmasterd.system import peers
+    from taskmasterd.system.loop import lanes
+    from taskmasterd.system.loop.rounds import Rounds
     from taskmasterd.system.peers import Peer
 
     class TurnAway(Protocol):
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 else:
     client = on_demand("taskmasterd.control.connection")
+    lanes = on_demand("taskmasterd.system.loop.lanes")
     peers = on_demand("taskmasterd.system.peers")
     protocol = on_demand("taskmaster_common.protocol")
 
@@ -85,6 +88,7 @@ class ControlServer:
         self._ends = doorkeeper.ends
         self._turn_away = doorkeeper.turn_away
         self._connections: set[Connection] = set()
+        self._lanes: dict[int, lanes.Lane] = {}
         self._reserve = doorkeeper.reserve
         self._reserve.fill()
         self._listen()
@@ -113,7 +117,8 @@ class ControlServer:
             channel = socket.socket(fileno=row["fd"])
             os.set_inheritable(row["fd"], False)
             channel.setblocking(False)
-            connection = client.Connection(self, channel, peers.peer_of(channel), row.get("access", WIDEST))
+            peer, access = peers.peer_of(channel), row.get("access", WIDEST)
+            connection = client.Connection(self, channel, peer, access, self._share(peer, access))
             self._connections.add(connection)
             # one by one: what other code cannot go on with costs one client its answer, not all of us the daemon
             self.reactor.attempt(partial(connection.resume, row, resume_request), connection.broken)
@@ -128,6 +133,8 @@ class ControlServer:
     def forget(self, connection: Connection) -> None:
         """Drop a connection that has closed itself."""
         self._connections.discard(connection)
+        for uid in [uid for uid, lane in self._lanes.items() if lane.idle and not self._count(uid)]:
+            del self._lanes[uid]
         self._reserve.fill()  # the next client that goes gives some back
 
     def close_listener(self) -> None:
@@ -178,9 +185,17 @@ class ControlServer:
             return
         if len(self._connections) >= MAX_CONNECTIONS:
             self._drop_idle()
-        connection = client.Connection(self, channel, peer, access)
+        connection = client.Connection(self, channel, peer, access, self._share(peer, access))
         self._connections.add(connection)
         connection.send(self._greeting())
+
+    def _share(self, peer: Peer, access: str) -> Rounds | lanes.Lane:
+        """Return the share of the loop's time of a client: of those let in by a role, each user has one for all connections."""
+        if access != BY_ROLE:
+            return self.reactor.rounds
+        if peer.uid not in self._lanes:
+            self._lanes[peer.uid] = lanes.Lane(self.reactor)
+        return self._lanes[peer.uid]
 
     def _count(self, uid: int) -> int:
         return sum(each.peer.uid == uid for each in self._connections)

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskmasterd.core.steps import Steps
+    from taskmasterd.system.loop.lanes import Lane
     from taskmasterd.system.loop.reactor import Reactor
+    from taskmasterd.system.loop.rounds import Rounds
 
     Source = Iterator[dict[str, Any] | None]
 
@@ -75,7 +77,8 @@ class ReplyQueue:
 class ReplySource:
     """At most one source, pulled in turns that it shares with all other work of the loop.
 
-    `send(message)` takes each object while `has_room()` is true; `broken()` is called when the source raises.
+    `send(message)` takes each object while `has_room()` is true; `broken()` is called when the source raises. `share` is that
+    of the loop's time from which it is pulled, None for one of its own.
     """
 
     def __init__(
@@ -84,8 +87,10 @@ class ReplySource:
         send: Callable[[dict[str, Any]], None],
         has_room: Callable[[], bool],
         broken: Callable[[], None],
+        share: Rounds | Lane | None = None,
     ) -> None:
         self._reactor = reactor
+        self._share = share or reactor.rounds
         self._send = send
         self._has_room = has_room
         self._broken = broken
@@ -117,7 +122,7 @@ class ReplySource:
         self._poked = True
         if self._source is not None and not self._pulling:
             self._pulling = True
-            self._reactor.rounds.begin(self._pull(), self._broken)
+            self._share.begin(self._pull(), self._broken)
 
     def send_ready(self) -> None:
         """Send at once what the source has and the client has room for, also in the midst of a pull."""

@@ -57,7 +57,7 @@ def resume(call: Call, data: Mapping[str, Any]) -> None:
     table = call.context.supervisor.table
     entries = [entry for place in data["open"] if (entry := table.slot(*place))]
     wait = CheckWait(call.context, call.connection, call.request, failed=data["failed"])
-    call.context.reactor.rounds.begin(wait.begin(entries), call.connection.broken)
+    call.connection.share.begin(wait.begin(entries), call.connection.broken)
 
 
 class CheckWait(Wait):

@@ -64,7 +64,7 @@ class GoalWait(Wait):
         self._asked_at = data["began"]
         table = self._context.supervisor.table
         entries = [entry for place in data["entries"] if (entry := table.slot(*place))]
-        self._context.reactor.rounds.begin(self.begin(entries), self._connection.broken)
+        self._connection.share.begin(self.begin(entries), self._connection.broken)
         if self._heartbeat and not self.ended:
             self._heartbeat.beat()  # the last one was before the exec, which took its time
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from taskmasterd.system.loop.lanes import Lane
 from taskmasterd.system.loop.reactor import Reactor
 
 
@@ -19,6 +20,10 @@ class Loop(Reactor):
 
     def now(self) -> float:  # type: ignore[override]
         return self.seconds
+
+    def finish(self, lane: Lane) -> None:
+        while not lane.idle:
+            self.turn(0)
 
     def busy(self, done: list[str], name: str, steps: int) -> Iterator[None]:
         """Work for a millisecond a step, and write down its end."""
@@ -58,6 +63,41 @@ def test_a_crowd_of_long_work_leaves_every_turn_to_others_and_is_served_in_turn(
         turns += 1
     assert turns > 10, "600 ms of work are no single turn"
     assert sorted(done, key=int) == [str(number) for number in range(20)]
+
+
+def test_what_one_user_wants_of_many_connections_takes_no_more_time_from_another_than_one(loop: Loop) -> None:
+    done: list[str] = []
+    lane = Lane(loop)
+    for number in range(16):
+        lane.begin(loop.busy(done, str(number), 100))
+    for _ in range(3):
+        loop.turn(0)
+    since = loop.now()
+    loop.rounds.begin(loop.busy(done, "other", 20))
+    while "other" not in done:
+        loop.turn(0)
+    assert done == ["other"]
+    assert loop.now() - since < 0.06, "it has at least every second piece"
+    loop.finish(lane)
+    assert done[1:] == [str(number) for number in range(16)], "those of the user are served in turn"
+    assert not loop.errors
+
+
+def test_an_error_in_a_lane_costs_that_work_alone_and_the_lane_goes_on_later(loop: Loop) -> None:
+    done: list[str] = []
+    lane = Lane(loop)
+
+    def fails() -> Iterator[None]:
+        yield from loop.busy([], "", 10)
+        raise ValueError("of ours")
+
+    lane.begin(fails(), lambda: done.append("dropped"))
+    lane.begin(loop.busy(done, "other", 20))
+    loop.finish(lane)
+    assert done == ["dropped", "other"]
+    lane.begin(loop.busy(done, "next", 1))
+    loop.finish(lane)
+    assert (done[2:], [str(error) for error in loop.errors]) == (["next"], ["of ours"])
 
 
 def test_an_error_in_a_later_step_costs_that_work_alone(loop: Loop) -> None:
