@@ -368,8 +368,9 @@ def _account(name: str, values: dict[str, Any], nodes: dict[str, Node], scope: S
             )
     if values.get("group") is not None and not problem:
         key, problem = "group", _group_problem(values["group"], account, scope)
-    if problem and not scope.surroundings.lenient_users:
-        scope.report.error(nodes[key], f"programs.{name}.{key}", problem)
+    if problem:
+        tell = scope.report.warn if scope.surroundings.lenient_users else scope.report.error
+        tell(nodes[key], f"programs.{name}.{key}", problem)
     return account, problem
 
 

@@ -12,12 +12,13 @@ from tests.support.host import MAIN, WWW, load, problems
 
 def test_an_unknown_user_harms_only_its_program_when_the_daemon_starts() -> None:
     text = "programs: {a: {cmd: x, user: nobody9}, b: {cmd: x, group: nogroup9}, c: {cmd: x, user: www}}"
-    config = load(text, lenient_users=True).config
-    assert [each.refusal for each in config.programs] == [
-        'there is no user "nobody9"',
-        'there is no group "nogroup9"',
-        "",
-    ]
+    loaded = load(text, lenient_users=True)
+    refusals = ['there is no user "nobody9"', 'there is no group "nogroup9"']
+    assert [each.refusal for each in loaded.config.programs] == [*refusals, ""]
+    assert [warning.partition("\n")[0].partition("programs.")[2] for warning in loaded.warnings] == [
+        f"a.user: {refusals[0]}",
+        f"b.group: {refusals[1]}",
+    ], "the terminal of the start says it"
     assert len(problems(text)) == 2
 
 
