@@ -115,10 +115,16 @@ class LogTail:
         self._open: list[tuple[Source, Follower]] = []
 
     def take(self, sources: Sequence[Source]) -> Steps[None]:
-        """Keep the sources that can be read, each path once; a warning for each of the others goes to `refused`."""
+        """Keep the sources that can be read, each path once; a warning for each of the others goes to `refused`.
+
+        A file that instances of one program share has the name of the program: nobody knows which of them wrote a line.
+        """
         paths: dict[str, Source] = {}
         for source in sources:
-            paths.setdefault(source[2], source)
+            name, stream, path = paths.setdefault(source[2], source)
+            program = name.partition(":")[0]
+            if name != source[0] and program == source[0].partition(":")[0]:
+                paths[path] = program, stream, path
         for source in paths.values():
             yield
             name, stream, path = source

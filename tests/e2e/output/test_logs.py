@@ -104,6 +104,17 @@ def test_stderr_says_where_both_streams_share_a_file(running: Daemon) -> None:
 
 
 @pytest.mark.sweep
+def test_a_file_that_instances_share_is_shown_once_with_the_name_of_the_program(running: Daemon) -> None:
+    program = "{cmd: sh -c 'echo hello; exec sleep 300', numprocs: 2, starttime: 0, stdout: both.log}"
+    running.write(f"programs: {{shared: {program}, other: {{cmd: sleep 300, starttime: 0}}}}")
+    assert running.ctl("reload").returncode == 0
+    wait_until(lambda: running.ctl("logs").stdout == "shared | hello\n" * 2)
+    assert running.ctl("logs", "shared").stdout == "hello\n" * 2
+    named = running.ctl("logs", "shared:1", "other").stdout
+    assert named == "shared:1 | hello\n" * 2, "who asks for one instance gets the name that he has asked for"
+
+
+@pytest.mark.sweep
 def test_timestamps_say_about_when_lines_of_a_raw_log_were_written(running: Daemon) -> None:
     (running.home / "log" / "old.log").write_bytes(b"before\n")
     program = "cmd: sh -c 'echo one; printf t; sleep 1.2; echo wo; exec sleep 300', starttime: 0"
