@@ -188,19 +188,19 @@ class Conversation:
     def _lost(self) -> tuple[str, ...]:
         """Return how to go on without the daemon that was asked."""
         if not self._upgrading:
-            return self._goes_on()
+            return self._goes_on("The daemon may have died. If it has not, the work goes on there.")
         config = shell_quoted(self._upgrading)
         return (
             "The new daemon has died. The programs run on; a daemon that is started now takes them over.",
             f"Look whether one is there:  {self._options.command} status       Start it:  taskmasterd -c {config}",
         )
 
-    def _goes_on(self) -> tuple[str, ...]:
-        """Return that the operation goes on in the daemon, and how to look at it; () if no operation was sent."""
+    def _goes_on(self, said: str = "It goes on in the daemon.") -> tuple[str, ...]:
+        """Return that the operation goes on, as far as that is known, and how to look at it; () if no operation was sent."""
         if self._connection is None or not self._connection.sent or self._request.verb not in OPERATIONS:
             return ()
         command = " ".join((self._options.command, "status", *map(shell_quoted, self._request.targets)))
-        return (f"It goes on in the daemon. Look at it:  {command}",)
+        return (f"{said} Look at it:  {command}",)
 
 
 def _exit_code(message: dict[str, Any]) -> int:
