@@ -342,8 +342,10 @@ def _check_arguments(verb: Command, flags: Mapping[str, str | bool], targets: Se
             "to send HUP to a program: signal HUP NAME",
         )
     if len(targets) < least:
-        hints = () if most == 1 else ("`all` means every program",)
-        raise _usage(verb, f"{verb.name} needs {'a signal and a name' if least == 2 else 'a name'}", *hints)
+        files = verb.arguments.startswith("FILE")
+        what = "a file" if files else "a signal and a name" if least == 2 else "a name"
+        hints = () if files or most == 1 else ("`all` means every program",)
+        raise _usage(verb, f"{verb.name} needs {what}", *hints)
     if len(targets) > most:
         raise _usage(verb, f'{verb.name} does not take "{targets[most]}"')
     if verb.name == "send" and "file" in flags and len(targets) > 1:

@@ -316,6 +316,8 @@ def _quoting_hint(source: Source, line: int) -> str:
         return "; in double quotes a backslash begins an escape: use single quotes" if "\\" in value else ""
     if not colon or not value or not key.replace("_", "").replace("-", "").isalnum():
         return ""
+    if value[0] in "{[" and ": " in value:
+        return "; a value inside { } or [ ] that holds one of { } [ ] , is quoted"
     if value[0] not in NEEDS_QUOTES and ": " not in f"{value} ":
         return _indentation_hint(source, line, len(indentation))
     return f"; quote the {'whole ' if value[0] in chr(34) + chr(39) else ''}value: {key}: '…'"

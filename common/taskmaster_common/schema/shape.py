@@ -375,7 +375,7 @@ class _Decoder:
         first = self._keys.setdefault(name, key) if name else key
         problem = name_problem(name)
         if not name:
-            self._report.error(key, candidate.place, "a program has a name: the key above its settings")
+            self._report.error(key, candidate.place.rstrip("."), "a program has a name: the key above its settings")
         elif first is not key:
             where = f"{first.source.shown}, line {first.line + 1}"
             self._report.error(key, f"programs.{name}", f"a program of that name is in {where}", first)

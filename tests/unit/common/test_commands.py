@@ -53,7 +53,9 @@ def test_words_become_a_request(line: str, verb: str, flags: dict[str, str | boo
     assert parse(line.split()) == Request(verb, flags, targets)
 
 
-@pytest.mark.parametrize(("verb", "said"), [("stop", True), ("check", True), ("attach", False), ("simulate", False)])
+@pytest.mark.parametrize(
+    ("verb", "said"), [("stop", True), ("check", True), ("attach", False), ("simulate", False), ("import", False)]
+)
 def test_only_a_verb_that_takes_several_names_says_that_all_means_every_one(verb: str, said: bool) -> None:
     assert ("`all` means every program" in refused(verb).hints) == said
 
@@ -63,6 +65,7 @@ def test_only_a_verb_that_takes_several_names_says_that_all_means_every_one(verb
     [
         ("", "a verb is missing"),
         ("stop", "stop needs a name"),
+        ("import", "import needs a file"),
         ("signal HUP", "signal needs a signal and a name"),
         ("version now", 'version does not take "now"'),
         ("help a b", 'help does not take "b"'),

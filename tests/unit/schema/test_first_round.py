@@ -144,6 +144,20 @@ def test_an_open_bracket_is_shown_where_it_stands() -> None:
     assert "; on line 2 there is no } for the {" in found
 
 
+@pytest.mark.parametrize("text", ["programs: {a: {cmd: run, env: {A: ${B}, C: d}}}", "programs:\n  a: {cmd: [}\n"])
+def test_a_value_inside_brackets_is_quoted_and_not_the_whole(text: str) -> None:
+    (found,) = problems(text)
+    assert "; a value inside { } or [ ] that holds one of { } [ ] , is quoted" in found
+
+
+def test_programs_below_a_program_are_no_command() -> None:
+    found = problems("programs: {all-of-them: {programs: {web: {cmd: run}}}}")
+    assert [
+        "programs.all-of-them.programs: unknown key; programs: stands at the top level" in each for each in found
+    ] == [False, True]
+    assert "programs.all-of-them: cmd is missing" in found[0]
+
+
 def test_an_object_of_kubernetes_is_one_problem() -> None:
     (found,) = problems(
         "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {replicas: 3, template: {}}\n"

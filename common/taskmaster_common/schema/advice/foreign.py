@@ -45,6 +45,7 @@ PROGRAM_WORDS = {
     "numprocesses": "=numprocs",
     "processes": "=numprocs",
     "nprocs": "=numprocs",
+    "programs": "programs: stands at the top level, and its programs directly below it",
     "nbr": "=numprocs",
     "numprocsstart": "instances are counted from 0 here",
     "singleton": "without numprocs there is one instance",
