@@ -42,6 +42,8 @@ TICK_S = 0.5
 """Pause between two looks of `status --watch` at whether its table is due, seconds."""
 OPERATIONS = ("start", "stop", "restart", "disable", "enable", "scale", "reload", "shutdown")
 """The verbs whose work goes on in the daemon when the client ends."""
+GOES_ON = "It goes on in the daemon."
+MAY_GO_ON = "The daemon may have died. If it has not, the work goes on there."
 
 
 class Conversation:
@@ -69,6 +71,7 @@ class Conversation:
         self._connection: DaemonConnection | None = None
         self._sockets = Sockets(())
         self._upgrading = ""
+        self._is_lost = False
 
     def run(self) -> int:
         """Return the exit code: the daemon's, or the client's own where no daemon could give one."""
@@ -188,18 +191,20 @@ class Conversation:
     def _lost(self) -> tuple[str, ...]:
         """Return how to go on without the daemon that was asked."""
         if not self._upgrading:
-            return self._goes_on("The daemon may have died. If it has not, the work goes on there.")
+            self._is_lost = True
+            return self._goes_on()
         config = shell_quoted(self._upgrading)
         return (
             "The new daemon has died. The programs run on; a daemon that is started now takes them over.",
             f"Look whether one is there:  {self._options.command} status       Start it:  taskmasterd -c {config}",
         )
 
-    def _goes_on(self, said: str = "It goes on in the daemon.") -> tuple[str, ...]:
+    def _goes_on(self) -> tuple[str, ...]:
         """Return that the operation goes on, as far as that is known, and how to look at it; () if no operation was sent."""
         if self._connection is None or not self._connection.sent or self._request.verb not in OPERATIONS:
             return ()
         command = " ".join((self._options.command, "status", *map(shell_quoted, self._request.targets)))
+        said = GOES_ON if not self._is_lost else MAY_GO_ON
         return (f"{said} Look at it:  {command}",)
 
 
