@@ -342,9 +342,8 @@ def _check_arguments(verb: Command, flags: Mapping[str, str | bool], targets: Se
             "to send HUP to a program: signal HUP NAME",
         )
     if len(targets) < least:
-        files = verb.arguments.startswith("FILE")
-        what = "a file" if files else "a signal and a name" if least == 2 else "a name"
-        hints = () if files or most == 1 else ("`all` means every program",)
+        what = "a file" if verb.name == "import" else "a signal and a name" if least == 2 else "a name"
+        hints = () if verb.name == "import" or most == 1 else ("`all` means every program",)
         raise _usage(verb, f"{verb.name} needs {what}", *hints)
     if len(targets) > most:
         raise _usage(verb, f'{verb.name} does not take "{targets[most]}"')
