@@ -5,6 +5,8 @@ The flags of verbs are in the command table.
 
 from __future__ import annotations
 
+from io import StringIO
+
 from taskmaster_common.commands.table import COMMANDS, USAGE, Flag
 from taskmaster_common.errors import RequestError
 from taskmaster_common.records import Record
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 COLOUR_WORDS = ("auto", "always", "never")
+SEPARATORS = ";\n"
 
 
 class Option(Flag):
@@ -122,20 +125,29 @@ def _value(flag: Flag, attached: str | None, rest: Iterator[str]) -> object:
     return text
 
 
-def split_line(line: str) -> list[list[str]]:
-    """Return the commands of a line, each as its words.
+class _Text(StringIO):
+    """Text of which a comment takes all but the end of its line: that separates commands."""
 
-    `;` separates commands, `#` begins a comment, quotes work as in a POSIX shell. Raises RequestError "usage" for a quotation
-    without an end.
+    def readline(self, size: int = -1, /) -> str:  # type: ignore[override]
+        line = super().readline(size)
+        self.seek(self.tell() - line.endswith("\n"))
+        return line
+
+
+def split_line(line: str) -> list[list[str]]:
+    """Return the commands of a line, each as its words; what is pasted may be several lines.
+
+    `;` and an end of a line separate commands, `#` begins a comment, quotes work as in a POSIX shell. Raises RequestError
+    "usage" for a quotation without an end.
     """
     from shlex import shlex  # noqa: PLC0415 - costs 4 ms, and a command line does without it
 
-    reader = shlex(line, posix=True, punctuation_chars=";")
-    reader.whitespace_split = True
+    reader = shlex(_Text(line), posix=True, punctuation_chars=SEPARATORS)
+    reader.whitespace, reader.whitespace_split = " \t\r", True
     commands: list[list[str]] = [[]]
     try:
         for word in reader:
-            if word and not word.strip(";"):
+            if word and not word.strip(SEPARATORS):
                 commands.append([])
             else:
                 commands[-1].append(word)

@@ -37,7 +37,7 @@ class HistoryFile:
 
     def add(self, line: str) -> bool:
         """Add a line unless it is blank or repeats the last one; return whether it was added."""
-        line = " ".join(line.splitlines()).strip()
+        line = "; ".join(filter(None, map(str.strip, line.splitlines())))
         if not line or (self.lines and self.lines[-1] == line):
             return False
         self.lines = [*(each for each in self.lines if each != line), line][-MOST_LINES:]

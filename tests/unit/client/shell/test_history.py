@@ -78,9 +78,9 @@ def test_two_shells_at_once_lose_no_line(path: Path) -> None:
     assert HistoryFile(str(path)).lines == ["from one", "from the other"]
 
 
-def test_a_line_with_a_line_break_stays_one_line(path: Path) -> None:
-    HistoryFile(str(path)).add("stop\nweb")
-    assert HistoryFile(str(path)).lines == ["stop web"]
+def test_pasted_lines_become_one_line_that_runs_the_same_commands(path: Path) -> None:
+    HistoryFile(str(path)).add("\nstop web\n\n start web\n")
+    assert HistoryFile(str(path)).lines == ["stop web; start web"]
 
 
 def test_what_cannot_be_a_history_is_a_problem_and_no_error(path: Path) -> None:

@@ -143,6 +143,14 @@ def test_each_command_of_a_line_runs_whether_the_one_before_failed_or_not(news: 
     assert ran.commands == ["stop web", "status", "pid", "version"]
 
 
+def test_each_line_of_pasted_text_is_a_command_of_its_own(news: News) -> None:
+    ran = served(
+        news, Keyboard("stop web # first\n\nstart 'a b'; pid\nwhy db\n", "status 'a\nb'", "pid 'x\npid", "version")
+    )
+    assert ran.commands == ["stop web", "start a b", "pid", "why db", "status a\nb", "version"]
+    assert "no closing quotation" in ran.written
+
+
 def test_ctrl_c_ends_the_rest_of_the_line(news: News) -> None:
     ran = served(news, Keyboard("logs -f web; status", "pid"), {"logs -f web": 130})
     assert ran.commands == ["logs -f web", "pid"]
