@@ -96,6 +96,8 @@ def failed_words(result: Message, verb: str, goal: str) -> str:
         return "is not as wanted" if goal == "settled" else f"is not {goal}"
     if result.get("outcome") in NOT_RESTARTED:
         return NOT_RESTARTED[result["outcome"]]
+    if result.get("outcome") == "overtaken" and result.get("state") == "RUNNING":
+        return "was not restarted"  # by an update that another request has ended
     if verb in ("stop", "shutdown") or result.get("outcome") == "stuck":
         return "did not stop"
     return "did not start"

@@ -8,6 +8,7 @@ that users read. Where there is no counterpart the sentence says so.
 from __future__ import annotations
 
 from taskmaster_common.config.limits import RLIMITS
+from taskmaster_common.schema.advice.elsewhere import CONTAINER_WORDS, OTHER_WORDS, SYSTEMD_WORDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,7 +86,10 @@ PROGRAM_WORDS = {
     **dict.fromkeys(("backoffseconds", "backoffdelay"), "=restart_delay"),
     "backofflimit": "=restart_max_delay",
     "backofffactor": "each failed start doubles the delay here, up to restart_max_delay",
-    **dict.fromkeys(("onsuccess", "onfailure"), "autorestart says it here: always, never or unexpected"),
+    **dict.fromkeys(
+        ("onsuccess", "onfailure"),
+        "autorestart says it here: always, never or unexpected; a rule of alerts: runs a command",
+    ),
     "override": "a program of an included file adds to no other one; templates: hold what is shared",
     "startup": "autostart: true or false says whether it starts with the daemon",
     "restartlimitcount": "=restart_burst",
@@ -234,6 +238,9 @@ PROGRAM_WORDS = {
     "init": "taskmasterd reaps what programs leave behind",
     "events": _LISTENER,
     "buffersize": _LISTENER,
+    **SYSTEMD_WORDS,
+    **CONTAINER_WORDS,
+    **OTHER_WORDS,
 }
 """Words under a program."""
 

@@ -34,6 +34,8 @@ SECTION_WORDS = {
     "loglevel": "it belongs below taskmasterd:",
     "loglocation": "the event log is set by logfile: in taskmasterd: here",
     **dict.fromkeys(("email", "mail", "notifications"), "it is written alerts: {NAME: {mail: {to: ...}}} here"),
+    **dict.fromkeys(("secrets", "configs"), "env: {NAME: {file: PATH}} gives a program what a file holds"),
+    "name": "a project has no name here; another file with a socket of its own is another project",
     "includes": "it is called include here",
     "programdefaults": "it is called defaults here",
 }

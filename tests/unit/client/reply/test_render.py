@@ -224,6 +224,8 @@ def test_what_failed_is_named_by_the_verb() -> None:
     assert "web did not start: stopped by uid 0 while starting" in failed_text(
         result("web", "overtaken", ok=False, reason="stopped by uid 0 while starting"), "restart", PLAIN
     )
+    spared = result("web", "overtaken", ok=False, reason="the update was overtaken", state="RUNNING")
+    assert "web was not restarted: the update was overtaken" in failed_text(spared, "restart", PLAIN)
 
 
 PLAN = [
