@@ -122,8 +122,8 @@ PROGRAM = (
     ),
     Key(
         "startretries", "whole", 3, LIVE,
-        "Retries after the first failed start, {least} to {most}. With 20 it tries for more than seven minutes. The default of "
-        "a `oneshot` is 0.",
+        "Retries after the first failed start, {least} to {most}, whatever `autorestart` says. With 20 it tries for more than seven "
+        "minutes. The default of a `oneshot` is 0.",
         part="policy", most=1_000_000,
     ),
     Key(
