@@ -169,9 +169,12 @@ def _fatal(entry: Entry, records: Sequence[Fields], moment: Moment) -> str:
         and all("after" in each for each in tries)
     )
     if same and not process.reason and process.end and tells_of(tries[-1], process.end):
-        longest = max(each["after"] for each in tries)
+        longest = max(failed["after"] for failed in tries)
         how = cause_of({**tries[-1], "after": 0}, (), moment.signals).replace(" after 0.0s", "")
-        return f"gave up after {process.tries} tries; each ended with {how} within {seconds_text(longest + 0.05)}"
+        ended = f"was {how}" if how.startswith("killed") else f"ended with {how}"
+        within = f"within {seconds_text(longest + 0.05)}"
+        each = f"{within} each {ended}" if {":", ","} & set(how) else f"each {ended} {within}"
+        return f"gave up after {process.tries} tries; {each}"
     return f"gave up after {process.tries} tries; the last one: {why}"
 
 

@@ -23,7 +23,7 @@ from taskmasterd.core.programs.table import Table
 from taskmasterd.core.words.story import Moment, Story, is_well, tell, together
 from tests.unit.history.test_words import Life
 
-SIGNALS = {9: "KILL", 15: "TERM"}
+SIGNALS = {9: "KILL", 11: "SEGV", 15: "TERM"}
 EXIT_1 = 256
 
 
@@ -84,6 +84,25 @@ def test_a_program_that_gave_up_says_after_what_and_its_failures_are_one_line() 
     assert story.do == ("taskmasterctl logs web", "taskmasterctl start web")
     assert (story.since_s, story.pids) == (2.0, (10,))
     assert len(tale.told(2).events) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [
+        (9, "within 0.2s each was killed by SIGKILL, not sent by Taskmaster"),
+        (11, "within 0.2s each was killed by SIGSEGV: a segmentation fault, not sent by Taskmaster"),
+        (127 * 256, "within 0.2s each ended with exit 127: a command that it ran was not found"),
+        (EXIT_1, "each ended with exit 1 within 0.2s"),
+    ],
+)
+def test_how_each_try_has_ended_is_a_sentence(status: int, sentence: str) -> None:
+    tale = Tale(startretries=1).started()
+    tale.meets(Exited(status), 0.2)
+    tale.meets(DeadlineReached(), 5)
+    tale.meets(Spawned(8))
+    tale.meets(Executed())
+    tale.meets(Exited(status), 0.2)
+    assert tale.told().sentence == f"gave up after 2 tries; {sentence}"
 
 
 def test_what_cannot_be_executed_is_looked_at_with_show() -> None:
