@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 PIDFILE_MODE = 0o600
 """Mode of the pid file: a user who may read it could hold its lock, and so keep a new daemon from starting. Source: flock(2)."""
+PID_FILE = "pid file"
+LONGEST_PID = 32
+"""Longest first line of a pid file, bytes."""
 LONGEST_TEXT = 16 * 1024
 OPEN_TRIES = 3
 """Attempts to open a file that vanishes or appears between two looks."""
@@ -90,7 +93,7 @@ def lock_pidfile(path: str, owner: Owner | None = None) -> int:
     Raises AlreadyRunningError if another daemon holds it, SystemFailure if it cannot be used at all.
     """
     try:
-        fd = lock_file(path, "pid file", owner)
+        fd = lock_file(path, PID_FILE, owner)
     except LockedError as locked:
         raise AlreadyRunningError(f"another daemon (pid {locked or 'unknown'}) holds {path}") from None
     write_pid(fd)
@@ -174,7 +177,9 @@ def _open_lock(held: Held, kind: str, owner: Owner | None) -> tuple[int, bool]:
         except OSError as error:
             reason = "it is a symbolic link" if error.errno == errno.ELOOP else system_reason(error)
             raise SystemFailure(f"open {kind}", held.path, reason, error.errno or 0) from None
-        wrong = _what_is_wrong(os.fstat(fd), owner)
+        found = os.fstat(fd)
+        stays = kind == PID_FILE and (not owner or found.st_uid == owner[0])  # any other is replaced, see `_locked`
+        wrong = _what_is_wrong(found, owner) or (_what_it_holds(fd) if stays else "")
         if not wrong:
             return fd, made
         os.close(fd)
@@ -199,6 +204,13 @@ def _what_is_wrong(found: os.stat_result, owner: Owner | None) -> str:
     if found.st_uid not in _trusted(owner):
         return f"it belongs to uid {found.st_uid}; remove it, or set `pidfile`"
     return ""
+
+
+def _what_it_holds(fd: int) -> str:
+    """Return why a file is no pid file by what it holds, or "": it would be emptied now, and removed at the end."""
+    first = os.pread(fd, LONGEST_PID, 0).partition(b"\n")[0]
+    bare = first.strip(b"\0 ")  # zeros: what some file systems leave of it after a crash of the host
+    return "" if not bare or bare.isdigit() else "it holds something else than a pid; remove it, or set `pidfile`"
 
 
 def unusable(paths: Iterable[tuple[str, int]]) -> str:

@@ -51,6 +51,24 @@ def test_a_foreign_pid_in_an_unlocked_file_is_no_obstacle(short_dir: Path) -> No
     assert path.read_text() == f"{os.getpid()}\n"
 
 
+@pytest.mark.parametrize("text", ["127.0.0.1 localhost\n", "precious", "x" * 100])
+def test_a_file_that_holds_something_else_than_a_pid_is_no_pid_file(short_dir: Path, text: str) -> None:
+    path = short_dir / "hosts"
+    path.write_text(text)
+    path.chmod(0o644)
+    with pytest.raises(SystemFailure, match="it holds something else than a pid; remove it, or set `pidfile`"):
+        lock_pidfile(str(path))
+    assert (path.read_text(), path.stat().st_mode & 0o777) == (text, 0o644)
+
+
+@pytest.mark.parametrize("text", ["", "\n", "4711", " 4711 \n", "\0\0\0\0\0"])
+def test_what_an_earlier_daemon_or_a_crash_left_is_a_pid_file(short_dir: Path, text: str) -> None:
+    path = short_dir / "p"
+    path.write_text(text)
+    os.close(lock_pidfile(str(path)))
+    assert path.read_text() == f"{os.getpid()}\n"
+
+
 @pytest.mark.parametrize("kind", ["symlink", "hardlink", "directory", "fifo"])
 def test_a_pid_file_that_is_no_plain_file_of_ours_is_refused(short_dir: Path, kind: str) -> None:
     path, victim = short_dir / "p", short_dir / "victim"
