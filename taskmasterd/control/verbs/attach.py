@@ -93,7 +93,7 @@ class Attachment:
 
     def _show_past(self) -> None:
         """Show what the last instance has written, and say that nothing runs."""
-        hint = f"taskmasterctl start {self._name}"
+        hint = f"to start it: start {self._name}"
         error = RequestError("failed", f"{self._name} does not run", NOTHING_RUNS, (hint,))
 
         def messages() -> Iterator[dict[str, Any]]:
