@@ -10,7 +10,8 @@ import os
 import stat
 from contextlib import suppress
 
-from taskmaster_common.errors import system_reason
+from taskmaster_common.errors import RequestError, system_reason
+from taskmasterctl.options import split_line
 
 FILE, EARLIER_FILE = "shell-history", "history"
 """The name of the file, and the one that it had before the daemon kept a history of its own beside it."""
@@ -37,7 +38,7 @@ class HistoryFile:
 
     def add(self, line: str) -> bool:
         """Add a line unless it is blank or repeats the last one; return whether it was added."""
-        line = "; ".join(filter(None, map(str.strip, line.splitlines())))
+        line = " ".join(_one_line(line).splitlines()).strip()
         if not line or (self.lines and self.lines[-1] == line):
             return False
         self.lines = [*(each for each in self.lines if each != line), line][-MOST_LINES:]
@@ -106,3 +107,15 @@ def _encoded(line: str) -> bytes:
 def _has_lone_surrogate(line: str) -> bool:
     """Return whether a line holds a surrogate that does not stand for a byte."""
     return any("\ud800" <= character <= "\udfff" and not "\udc80" <= character <= "\udcff" for character in line)
+
+
+def _one_line(text: str) -> str:
+    """Return the commands of pasted lines as one line that runs the same: a comment would take the commands behind it with it."""
+    if "\n" not in text:
+        return text
+    from shlex import join  # noqa: PLC0415 - only pasted lines need it
+
+    try:
+        return "; ".join(map(join, split_line(text)))
+    except RequestError:  # what cannot be read was refused; it comes back to be mended
+        return text

@@ -79,8 +79,9 @@ def test_two_shells_at_once_lose_no_line(path: Path) -> None:
 
 
 def test_pasted_lines_become_one_line_that_runs_the_same_commands(path: Path) -> None:
-    HistoryFile(str(path)).add("\nstop web\n\n start web\n")
-    assert HistoryFile(str(path)).lines == ["stop web; start web"]
+    for pasted in ("\nstop web # all of it\n\n start 'a b'\n", "stop 'web\npid", "pid # mine"):
+        HistoryFile(str(path)).add(pasted)
+    assert HistoryFile(str(path)).lines == ["stop web; start 'a b'", "stop 'web pid", "pid # mine"]
 
 
 def test_what_cannot_be_a_history_is_a_problem_and_no_error(path: Path) -> None:
