@@ -99,8 +99,9 @@ def _restart(
     supervisor.refuse_when_stopping()
     wanted: list[Entry] = []
     for entry in _with_dependents(supervisor, entries, options):
-        if not entry.removed and _is_passed_over(entry, options):
-            ticket.answer(entry, Outcome(ok=True, outcome="skipped"))
+        why = "" if entry.removed else _why_passed_over(entry, options)
+        if why:
+            ticket.answer(entry, Outcome(ok=True, outcome="skipped", because=why))
         elif _stays(entry, ticket):
             wanted.append(entry)
     supervisor.overtake((entry.program for entry in wanted), by)
@@ -143,9 +144,11 @@ def _with_dependents(supervisor: Supervisor, entries: Iterable[Entry], options: 
     return entries
 
 
-def _is_passed_over(entry: Entry, options: OrderOptions) -> bool:
-    is_down = options.if_running and entry.process.state not in (STARTING, RUNNING)
-    return is_down or (options.outdated and not entry.outdated_keys() and entry not in options.newer)
+def _why_passed_over(entry: Entry, options: OrderOptions) -> str:
+    """Return why a restart leaves a process alone, or ""."""
+    if options.if_running and entry.process.state not in (STARTING, RUNNING):
+        return "not running"
+    return "not outdated" if options.outdated and not entry.outdated_keys() and entry not in options.newer else ""
 
 
 def _stays(entry: Entry, ticket: Ticket) -> bool:

@@ -256,6 +256,7 @@ def test_a_secret_is_read_anew_at_each_start_and_known_to_the_program_alone(daem
     assert "newer" not in daemon.ctl("show").stdout
     passed_over = daemon.ctl("restart", "--outdated", "all")
     assert passed_over.returncode == 0
+    assert "web skipped (not outdated)\n" in passed_over.stdout
     assert daemon.status()["web"]["pid"] == pid
 
     draft = daemon.home / "draft"

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from taskmasterd.core.programs import operations
 from taskmasterd.core.programs.applying import apply
+from taskmasterd.core.programs.order import OrderOptions
 from taskmasterd.core.programs.plan import RESTARTED, UPDATED, diffing, without_restarts
+from taskmasterd.core.programs.table import Entry
+from taskmasterd.core.programs.ticket import Outcome, Ticket
 from taskmasterd.core.steps import run
 from taskmasterd.core.words.view import process_view
 from tests.support.model import DAEMON, World, config, program
@@ -54,6 +58,26 @@ def test_a_restart_of_what_is_outdated_leaves_the_others_alone() -> None:
     assert world.cooperate().entry("web:0").process.pid == pid
     assert ("web:0", "skipped", True) in world.results
     assert set(outdated(world).values()) == {()}
+
+
+def test_a_restart_says_why_it_leaves_a_process_alone() -> None:
+    world = World().load(OLD).cooperate()
+    world.stop("web:1")
+    world.cooperate()
+    reasons: list[tuple[str, str]] = []
+
+    def result(entry: Entry, outcome: Outcome) -> None:
+        reasons.append((entry.canonical, outcome.because))
+
+    for options in (OrderOptions(if_running=True, outdated=True), OrderOptions(outdated=True)):
+        ticket = Ticket(result, lambda: None, lambda _entry: None)
+        run(operations.restart(world.supervisor, tuple(world.table), "carol", ticket, options))
+    assert reasons == [
+        ("web:0", "not outdated"),
+        ("web:1", "not running"),
+        ("web:0", "not outdated"),
+        ("web:1", "not outdated"),
+    ]
 
 
 def test_a_reload_of_the_same_file_restarts_what_runs_outdated_once() -> None:
