@@ -7,6 +7,7 @@ nothing; it is imported only when no daemon was reached.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 from taskmaster_common.paths import default_places
 from taskmasterctl.visible import shell_quoted
@@ -40,7 +41,7 @@ def own_daemon(tried: Sequence[str], environment: Mapping[str, str]) -> tuple[st
 def listening(pid: int) -> list[str]:
     """Return the paths of the UNIX sockets on which a process listens, without those by a descriptor of its own; [] without /proc."""
     try:
-        held = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
+        held = _open_files(f"/proc/{pid}/fd")
         with open("/proc/net/unix", "rb") as file:
             lines = file.read(MOST_BYTES).splitlines()[1:]
     except OSError:
@@ -55,6 +56,15 @@ def listening(pid: int) -> list[str]:
         and row[7].startswith(b"/")
         and not row[7].startswith(b"/proc/self/fd/")
     ]
+
+
+def _open_files(directory: str) -> set[str]:
+    """Return what the descriptors of a process lead to; it may close some meanwhile. Raises OSError."""
+    found = set()
+    for fd in os.listdir(directory):
+        with suppress(FileNotFoundError):
+            found.add(os.readlink(f"{directory}/{fd}"))
+    return found
 
 
 def _pid(pidfile: str) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import socket
 import stat
 import threading
@@ -12,20 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from taskmaster_common.config.sockets import Socket, socket_rows
 from taskmaster_common.errors import SystemFailure
 from taskmasterctl.connect import elsewhere
 from taskmasterd.control import socket_file
 from taskmasterd.probing.announced import notify
 from taskmasterd.sockets import listeners
 from taskmasterd.sockets.listeners import ASIDE, FileRights, NewListener
-from taskmasterd.sockets.parked import park, unpark
 from taskmasterd.system.paths import bound
 from taskmasterd.system.paths.bound import bind_path
 from taskmasterd.system.paths.held import Held
-from taskmasterd.system.users import account
-from tests.support.listening import IPV6, is_open, occupied, own_host
-from tests.support.model import program
+from tests.support.listening import is_open, occupied
 from tests.support.wait import wait_until
 
 LONGEST = 107
@@ -238,43 +233,10 @@ def test_a_client_is_sent_to_no_path_that_only_the_daemon_can_use(listen: Open, 
     assert [path for path in found if path.startswith("/proc/")] == []
 
 
-def test_an_address_without_a_host_takes_clients_of_both_families_and_udp_is_not_shared(listen: Open) -> None:
-    host = own_host()
-    with socket.socket() as free:
-        # with this option on both sides the listener may bind the same port
-        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        free.bind(("", 0))
-        port = free.getsockname()[1]
-        listen(f":{port}")
-    for host_of_it in ("127.0.0.1", *(["::1"] if IPV6 else [])):
-        socket.create_connection((host_of_it, port), 30).close()
-    listen(f"udp:{host}:8000")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as thief:
-        thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        with pytest.raises(OSError, match="in use"):
-            thief.bind((host, 8000))
-    with pytest.raises(OSError, match="Cannot assign"):
-        listen("192.0.2.1:80")
-
-
-def test_parked_sockets_are_handed_over_once_and_belong_to_who_is_to_be_the_daemon(tmp_path: Path) -> None:
-    host, owner = own_host(), account(pwd.getpwuid(os.geteuid()).pw_name, None)
-    rows, options = socket_rows(
-        [Socket("http", f"{host}:109\0"), Socket("file", f"{tmp_path}/s"), Socket("none", "192.0.2.1:80")]
-    )
-    web = program(numprocs=70, sockets=rows, socket_options=options)
-    late = program("late", autostart=False, sockets=socket_rows([Socket("a", f"{host}:9999")])[0])
-    fd = park([web, late, program("other")], owner)
-    assert fd is not None
-    second = os.dup(fd)  # as a guardian has it
-    found = unpark(fd)
-    try:
-        assert len(found) == 71
-        assert f"{host}:10969" in found
-        assert found[f"{tmp_path}/s"][1] == listeners.inode_at(f"{tmp_path}/s")
-        assert unpark(second) == {}
-    finally:
-        for each, _inode in found.values():
-            os.close(each)
-    assert not is_open((host, 10969))
-    assert park([late, program("other")], owner) is None
+def test_a_client_finds_the_socket_of_a_daemon_that_closes_another_file_meanwhile(
+    listen: Open, short_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listen(str(short_dir / "s"))
+    listed = os.listdir
+    monkeypatch.setattr(os, "listdir", lambda path: ["1000000", *listed(path)])  # closed since then
+    assert str(short_dir / "s") in elsewhere.listening(os.getpid())
