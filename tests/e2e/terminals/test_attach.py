@@ -370,7 +370,7 @@ def test_who_is_attached_stays_over_restarts_and_leaves_with_3_when_nothing_foll
     with attach(daemon, "--lines", "1", "sh") as terminal:
         assert terminal.ended() == (1, None)
         terminal.see("sh does not run")
-        terminal.see("taskmasterctl start sh")
+        terminal.see("to start it: start sh")
 
 
 def test_without_a_terminal_lines_go_at_enter_and_ctrl_c_leaves(shared: Daemon, attach: Attach) -> None:
