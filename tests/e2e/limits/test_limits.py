@@ -151,7 +151,7 @@ def test_a_reload_changes_all_processes_and_threads_of_what_runs(daemon: Daemon)
     own = os.getpriority(os.PRIO_PROCESS, 0)
     first = f"rlimits: {{nofile: 512}}, nice: {own + 1}, cpu_affinity: {CPUS[0]}"
     wanted = (
-        f"rlimits: {{nofile: [256, 300]}}, nice: {own + 9}, cpu_affinity: '{CPUS[0]}-{CPUS[-1]}', oom_score_adj: 400"
+        f"rlimits: {{nofile: [256, 300]}}, nice: {own + 2}, cpu_affinity: '{CPUS[0]}-{CPUS[-1]}', oom_score_adj: 400"
     )
     if list(range(CPUS[0], CPUS[-1] + 1)) != CPUS:
         wanted = wanted.replace(f"'{CPUS[0]}-{CPUS[-1]}'", str(CPUS))
@@ -171,20 +171,20 @@ def test_a_reload_changes_all_processes_and_threads_of_what_runs(daemon: Daemon)
         assert open_files(read(pid, "limits")) == ("256", "300")
         assert read(pid, "oom_score_adj") == "400\n"
         for thread in threads(pid):
-            assert os.getpriority(os.PRIO_PROCESS, thread) == own + 9
+            assert os.getpriority(os.PRIO_PROCESS, thread) == own + 2
             assert os.sched_getaffinity(thread) == set(CPUS)
     if os.path.exists(f"/proc/{leader}/autogroup"):
-        assert read(leader, "autogroup").endswith(f"nice {own + 9}\n")
+        assert read(leader, "autogroup").endswith(f"nice {own + 2}\n")
     after = daemon.status()["crowd"]
     assert (after["pid"], after["outdated"]) == (leader, False)
     assert daemon.ctl("show", "crowd").stdout.count("in force") == 4
     assert "not set" not in daemon.events()
     daemon.kill()
-    later = wanted.replace(f"nice: {own + 9}", f"nice: {own + 11}")
+    later = wanted.replace(f"nice: {own + 2}", f"nice: {own + 3}")
     daemon.write(f"programs: {{crowd: {{cmd: {CROWD}, {later}}}}}")
     daemon.start()
     assert daemon.status()["crowd"]["pid"] == leader
-    assert os.getpriority(os.PRIO_PROCESS, child) == own + 11
+    assert os.getpriority(os.PRIO_PROCESS, child) == own + 3
 
 
 @pytest.mark.sweep
