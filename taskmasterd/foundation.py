@@ -381,7 +381,7 @@ def _readiness(
     socket: str,
 ) -> Readiness:
     """Return what finds out when instances become ready, as a member of the bus."""
-    made = readiness.Readiness(asking, performer.deliver, lambda *word: checks().heard(*word), remember, socket)
+    made = readiness.Readiness(asking, performer.deliver, checks, remember, socket)
     bus.join(BusMember(REACT, changed=made.changed, added=made.added, gone=made.forget))
     return made
 

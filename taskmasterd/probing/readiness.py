@@ -32,7 +32,7 @@ from taskmasterd.system.loop.cmodules import partial
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from typing import Any
+    from typing import Any, Protocol
 
     from taskmasterd.core.process.events import Event
     from taskmasterd.core.process.state import Process
@@ -43,6 +43,13 @@ if TYPE_CHECKING:
     from taskmasterd.probing.ways import Asking
     from taskmasterd.system.loop.reactor import Timer
     from taskmasterd.system.users import Account
+
+    class Watchdogs(Protocol):
+        """What judges instances by what they say."""
+
+        def heard(self, entry: Entry, said: bool) -> None:
+            """Take a WATCHDOG=1, or, without one, know that nothing which an instance of an earlier daemon says is missed."""
+
 
 FIRST_TRIES_S = (0.1, 0.2, 0.4, 0.8)
 """Moments of the first tries, seconds after the exec; the others follow at the interval."""
@@ -55,8 +62,7 @@ AWAY = "unknown, the daemon was away"
 class Readiness:
     """All instances that are not ready yet, and the sockets of those that announce it.
 
-    `deliver(entry, event)` hands an event to the supervisor. `on_watchdog(entry, said)` is called when an instance says that it is
-    well, and, with False, when it is known that nothing which one of an earlier daemon says is missed.
+    `deliver(entry, event)` hands an event to the supervisor, `watchdogs()` returns what judges instances by what they say.
     `remember(entry)` has a slot written to the state. `socket` is the daemon's own, beside which those of programs are.
     """
 
@@ -64,13 +70,13 @@ class Readiness:
         self,
         asking: Asking,
         deliver: Callable[[Entry, Event], None],
-        on_watchdog: Callable[[Entry, bool], None],
+        watchdogs: Callable[[], Watchdogs],
         remember: Callable[[Entry], None],
         socket: str,
     ) -> None:
         self._asking = asking
         self._deliver = deliver
-        self._on_watchdog = on_watchdog
+        self._watchdogs = watchdogs
         self._remember = remember
         self._remembered: dict[Entry, str] = {}
         self._asked: dict[Entry, _Questions] = {}
@@ -201,7 +207,7 @@ class Readiness:
         if message.ready:
             self._deliver(entry, Ready(pid, "READY=1"))
         if message.watchdog:
-            self._on_watchdog(entry, True)
+            self._watchdogs().heard(entry, True)
 
     def _note(self, entry: Entry) -> None:
         """Have what an instance says written, but no more often than once a second."""
@@ -240,7 +246,7 @@ class Readiness:
         self.resume(table, rows)
         for entry in filter(None, (table.slot(row["program"], row["index"]) for row in rows)):
             if WATCHDOG in entry.health and self._channels.has_from_start(entry):
-                self._on_watchdog(entry, False)
+                self._watchdogs().heard(entry, False)
 
 
 def _is_awaited(process: Process) -> bool:
