@@ -7,7 +7,6 @@ nothing; it is imported only when no daemon was reached.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 
 from taskmaster_common.paths import default_places
 from taskmasterctl.visible import shell_quoted
@@ -62,8 +61,10 @@ def _open_files(directory: str) -> set[str]:
     """Return what the descriptors of a process lead to; it may close some meanwhile. Raises OSError."""
     found = set()
     for fd in os.listdir(directory):
-        with suppress(FileNotFoundError):
+        try:
             found.add(os.readlink(f"{directory}/{fd}"))
+        except FileNotFoundError:  # closed since then
+            continue
     return found
 
 
