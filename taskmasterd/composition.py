@@ -71,8 +71,7 @@ def build_context(origin: Origin, base: Foundation, programs: Programs, bus: Bus
     """Return what requests work with."""
     handed = origin.handed
     place, runs_place = origin.overrides_place, origin.runs_place
-    scheduled = any(program.schedule for program in origin.programs)
-    earlier = scheduling.earlier_runs(origin) if scheduled else None
+    earlier = scheduling.earlier_runs(origin) if origin.has_schedules else None
     options = {"daemonized": not handed.foreground, "pid1": handed.pid1, "lenient_users": False}
     current = Current(origin.config, origin.configured, origin.facts.problems)
 
@@ -210,7 +209,7 @@ def join_bus(
     for config in (origin.config, *([origin.saved.config] if origin.saved else [])):
         keys.join(config)
     _begin_alerts(context, origin)
-    if any(program.schedule for program in origin.programs):
+    if origin.has_schedules:
         context.schedules()
     handed = origin.handed
     places = (handed.path, handed.places, origin.state_path, (origin.history_place, origin.alerts_place))

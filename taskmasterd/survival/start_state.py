@@ -91,6 +91,11 @@ class Origin(Record):
         return (*self.config.programs, *(self.saved.config.programs if self.saved else ()))
 
     @property
+    def has_schedules(self) -> bool:
+        """Whether a program of the configuration, or of an earlier daemon, has a schedule."""
+        return any(program.schedule for program in self.programs)
+
+    @property
     def runs_place(self) -> tuple[str | None, str]:
         """The directory of the files of schedules' runs, None without a directory for the state, and the name of this daemon's file."""
         path = self.state_path or ""
